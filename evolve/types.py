@@ -165,7 +165,7 @@ class Attempt(Frozen):
     evaluation: Evaluation
     cost: Cost = Cost()
     gain: float | None = None
-    """`Domain.gain` over the best of the task before this attempt; None when there was none or it is infeasible."""
+    """`Domain.gain` over its parent, over the seed where it has none; None when it is infeasible."""
 
 
 class Experience(Frozen):
@@ -261,5 +261,3 @@ class Model(Protocol):
     def name(self) -> str: ...
 
     def complete(self, prompt: Prompt) -> Completion: ...
-
-

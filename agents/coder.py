@@ -1,0 +1,172 @@
+"""The writer that asks a language model: drafts from the task, refines from what the judge measured.
+
+Everything that was not written by us or the task's author (code, feedback, experiences) enters the user's message as
+fenced data, code without its comments; never the system message. Each part is cut to a length, so that a model with
+16,000 tokens of context manages.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from random import Random
+from typing import TYPE_CHECKING
+
+from agents.reply import Reply, functions, parse
+from agents.writer import Brief, Draft
+from evolve.errors import UsageError
+from evolve.types import Attempt, Candidate, Cost, Message, Model, Prompt
+from knowledge.comments import without_comments
+from knowledge.render import as_data
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TURNS = 2
+"""The answer, and one repair of an unusable one."""
+LONGEST_CODE = 12_000
+LONGEST_FEEDBACK = 1_500
+EXPERIENCE_TOKENS = 1_200
+FRESH_SHARE = 0.5
+"""Of the drafts after a failure, those that start from the seed and only hear of the failure."""
+LONG_FILE = 120
+"""Lines; from there on edits are asked for rather than the whole file."""
+
+
+class Coder:
+    """Raises UsageError for a prompt template that cannot be read; what the model raises passes through."""
+
+    def __init__(
+        self, model: Model, *, prompts: Path | None = None, max_tokens: int = 4096, temperature: float = 0.7
+    ) -> None:
+        """`prompts`: a folder whose templates replace ours of the same name."""
+        self._model = model
+        self._prompts = prompts
+        self._max_tokens = max_tokens
+        self._temperature = temperature
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    def write(self, brief: Brief) -> Draft:
+        """At most two calls, keyed `attempt/coder/1` and `…/2`; the second only to repair an unusable reply."""
+        shown = _shown(brief)
+        required = functions(brief.task.files)
+        messages = self._opening(brief, shown)
+        cost = Cost()
+        for turn in range(1, TURNS + 1):
+            completion = self._model.complete(
+                Prompt(
+                    key=f"{brief.attempt}/coder/{turn}",
+                    messages=messages,
+                    max_tokens=self._max_tokens,
+                    temperature=self._temperature,
+                )
+            )
+            cost += completion.cost
+            reply = parse(completion.text, shown, required, truncated=completion.truncated)
+            problem = reply.problem or _repeats(reply, brief)
+            if not problem:
+                return Draft(files=reply.files, technique=reply.technique, cost=cost)
+            messages += self._repair(completion.text, problem, shown)
+        return Draft(files={}, technique=reply.technique, cost=cost, problem=problem)
+
+    def _opening(self, brief: Brief, shown: Mapping[str, str]) -> tuple[Message, ...]:
+        last = _news(brief)
+        user = self._render(
+            "refine.j2" if brief.parent else "draft.j2",
+            task=brief.task,
+            parent=brief.parent,
+            files=shown,
+            last=last,
+            failed=_to_mend(last, brief.rng),
+            experiences=as_data(brief.recalled, tokens=EXPERIENCE_TOKENS),
+            edits=any(code.count("\n") > LONG_FILE for code in shown.values()),
+        )
+        return (Message(role="system", content=self._render("system.j2")), Message(role="user", content=user))
+
+    def _repair(self, text: str, problem: str, shown: Mapping[str, str]) -> tuple[Message, ...]:
+        said = Message(role="assistant", content=_clipped(text, LONGEST_CODE) or "(nothing)")
+        return (said, Message(role="user", content=self._render("repair.j2", problem=problem, files=shown)))
+
+    def _render(self, template: str, **values: object) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return self._environment.get_template(template).render(**values).strip()
+        except TemplateError as error:
+            raise UsageError(f"the prompt template {template} cannot be used: {error}") from error
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
+
+        own = FunctionLoader(_template)
+        loader = ChoiceLoader([FileSystemLoader(self._prompts), own]) if self._prompts else own
+        environment = Environment(  # noqa: S701 - prompts are no HTML
+            loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.filters |= {"fenced": _fenced, "clipped": _clipped, "language": _language}
+        environment.globals |= {"longest_feedback": LONGEST_FEEDBACK, "longest_code": LONGEST_CODE}
+        return environment
+
+
+def _shown(brief: Brief) -> dict[str, str]:
+    """The files to work on: the parent's, else the seed's."""
+    if brief.parent is None:
+        return dict(brief.task.files)
+    return {name: _bare(name, code) for name, code in brief.parent.candidate.files.items()}
+
+
+def _news(brief: Brief) -> Attempt | None:
+    """The newest attempt on the task, where it failed after the parent was judged."""
+    last = brief.last
+    if last is None or last.evaluation.feasible or not last.evaluation.feedback:
+        return None
+    return last if brief.parent is None or last.position > brief.parent.position else None
+
+
+def _to_mend(last: Attempt | None, rng: Random) -> dict[str, str]:
+    """The failed program, half of the time: a weak model that sees its mistake repeats it, a strong one mends it."""
+    if last is None or rng.random() < FRESH_SHARE:
+        return {}
+    return {name: _bare(name, code) for name, code in last.candidate.files.items()}
+
+
+def _repeats(reply: Reply, brief: Brief) -> str:
+    if Candidate(files=reply.files).id in brief.tried:
+        return "this very program was judged before; write a different one"
+    return ""
+
+
+def _bare(name: str, code: str) -> str:
+    """Without comments and the blank lines they leave at the start."""
+    lines = [line.rstrip() for line in without_comments(name, code).splitlines()]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """A fence that nothing in the text can close."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    mark = "`" * (longest + 1)
+    return f"{mark}{language}\n{text.rstrip()}\n{mark}"
+
+
+def _clipped(text: str, characters: int) -> str:
+    """The beginning and, a quarter as long, the end."""
+    text = text.strip("\n")
+    if len(text) <= characters:
+        return text
+    tail = characters // 5
+    return f"{text[: characters - tail]}\n[... {len(text) - characters} characters left out ...]\n{text[-tail:]}"
+
+
+def _language(name: str) -> str:
+    return PurePosixPath(name).suffix.lstrip(".")
+
+
+def _template(name: str) -> str | None:
+    source = resources.files("agents") / "prompts" / name
+    return source.read_text(encoding="utf-8") if source.is_file() else None

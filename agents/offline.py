@@ -1,0 +1,189 @@
+"""Search without a model: a writer that draws source transformations, guided by what the knowledge base recalls.
+
+Nothing here knows a domain: its `mutations` say what can be changed, experiences say which technique was worth it.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from random import Random
+from typing import TypeAlias
+
+from agents.writer import Brief, Draft
+from evolve.types import Candidate, Experience, Mutation, Recalled, Task
+
+Mutations: TypeAlias = Callable[[Task, Mapping[str, str], Random], Iterable[Mutation]]
+
+CHAIN = " + "
+_SHARPNESS = 2.0
+"""Exponent per unit of evidence."""
+_STRONGEST = 2.0
+"""Evidence is held within plus and minus this, so that no technique is ever ruled out."""
+_PAIR = 0.3
+"""Share of refinements that take two steps at once, to cross what is a valley after the first."""
+_RESTART = 0.15
+"""Share of refinements that start from the seed again: some first steps bar the way to better ones."""
+_TRANSFER = 0.8
+"""Share of drafts that follow a recalled recipe where there is one."""
+_LOOKED_AT = 400
+"""Mutations looked at for one step; bounds the time of an attempt."""
+
+
+class OfflineWriter:
+    """Draws mutations in the domain's own order, accepted by how well their technique has done in what was recalled.
+
+    Reproducible: the same brief with the same `rng` state gives the same draft.
+    """
+
+    name = "offline"
+
+    def __init__(self, mutations: Mutations) -> None:
+        self._mutations = mutations
+
+    def write(self, brief: Brief) -> Draft:
+        if brief.parent is None:
+            return self._draft(brief)
+        return self._refine(brief, brief.parent.candidate.files)
+
+    def _draft(self, brief: Brief) -> Draft:
+        seed = dict(brief.task.files)
+        if not seed:
+            return Draft({}, "", problem="the task has no seed to transform; use a model, or give the task `files`")
+        recipe, source = _recipe(brief)
+        if recipe and brief.rng.random() < _TRANSFER:
+            draft = self._follow(brief, seed, recipe)
+            if draft is not None:
+                return draft._replace(used=(source,))
+        failed = brief.last is not None and not brief.last.evaluation.feasible
+        if failed and _new(seed, brief):
+            return Draft(seed, "seed")
+        return self._refine(brief, seed)
+
+    def _follow(self, brief: Brief, files: Mapping[str, str], recipe: Sequence[str]) -> Draft | None:
+        """The recipe applied step by step, without the steps that have no site here; None when nothing is new."""
+        steps: list[str] = []
+        for technique in recipe:
+            offered = self._stream(brief, files)
+            found = next((mutation for mutation in offered if mutation.technique == technique), None)
+            if found is not None:
+                files = found.files
+                steps.append(technique)
+        return Draft(dict(files), CHAIN.join(steps)) if steps and _new(files, brief) else None
+
+    def _refine(self, brief: Brief, files: Mapping[str, str]) -> Draft:
+        """One step from `files`, or two; from further away, and at last from the seed, when all that has been tried."""
+        believed = evidence(brief.recalled, _state(brief))
+        first = 2 if brief.rng.random() < _PAIR else 1
+        near = [(files, length) for length in (first, first, 3 - first, 2, 2, 3)]
+        far = [(brief.task.files or files, length) for length in (brief.rng.randint(1, 3), 2, 3, 3, 4, 4)]
+        if brief.rng.random() < _RESTART:
+            near, far = far, near
+        for start, length in near + far:
+            draft = self._walk(brief, start, believed, length)
+            if draft is not None:
+                return draft
+        return Draft({}, "", problem="every transformation within reach has been tried; a model may know more")
+
+    def _walk(self, brief: Brief, files: Mapping[str, str], believed: Mapping[str, float], length: int) -> Draft | None:
+        steps: list[str] = []
+        for left in range(length, 0, -1):
+            chosen = self._choose(brief, files, believed, last=left == 1)
+            if chosen is not None:
+                files = chosen.files
+                steps.append(chosen.technique)
+        return Draft(dict(files), CHAIN.join(steps)) if steps and _new(files, brief) else None
+
+    def _choose(
+        self, brief: Brief, files: Mapping[str, str], believed: Mapping[str, float], *, last: bool
+    ) -> Mutation | None:
+        """One mutation, drawn with weight prior x exp(evidence): the domain's order is the prior.
+
+        Each one offered is accepted with its weight relative to the best technique's; when none was, the one of most
+        weight is taken.
+        """
+        top = max([0.0, *believed.values()])
+        spare: tuple[float, Mutation] | None = None
+        for mutation in self._stream(brief, files):
+            if last and not _new(mutation.files, brief):
+                continue
+            belief = believed.get(mutation.technique, 0.0)
+            if brief.rng.random() < math.exp(_SHARPNESS * (belief - top)):
+                return mutation
+            if spare is None or belief > spare[0]:
+                spare = belief, mutation
+        return spare[1] if spare is not None else None
+
+    def _stream(self, brief: Brief, files: Mapping[str, str]) -> Iterator[Mutation]:
+        for count, mutation in enumerate(self._mutations(brief.task, files, brief.rng)):
+            if count >= _LOOKED_AT:
+                return
+            yield mutation
+
+
+def evidence(recalled: Sequence[Recalled], state: str) -> dict[str, float]:
+    """How well each technique has done, in units of log-gain or so, 0 for unknown; failures count against it.
+
+    Insights rest on many attempts and weigh most, all the more when they met the bottleneck `state` that we meet now.
+    """
+    sums: dict[str, float] = defaultdict(float)
+    weights: dict[str, float] = defaultdict(float)
+    for item in recalled:
+        techniques = _techniques(item.experience)
+        weight = _weight(item, state) / math.sqrt(max(len(techniques), 1))
+        for technique in techniques:
+            sums[technique] += weight * _worth(item)
+            weights[technique] += weight
+    # One observation more, of no effect: a single lucky attempt is not believed in full.
+    means = {name: sums[name] / (weights[name] + 0.5) for name in sums}
+    return {name: max(-_STRONGEST, min(_STRONGEST, mean)) for name, mean in means.items()}
+
+
+def _weight(item: Recalled, state: str) -> float:
+    experience = item.experience
+    weight = 0.5 + max(item.similarity, 0.0)
+    if experience.kind == "insight":
+        weight *= 1.0 + math.log1p(max(experience.metrics.get("n", 1.0), 0.0))
+    if state and experience.state == state:
+        weight *= 2.0
+    return weight
+
+
+def _worth(item: Recalled) -> float:
+    experience = item.experience
+    if experience.kind == "failure":
+        return -1.0 + 0.5 * item.value
+    return experience.metrics.get("gain", 0.0) + 0.5 * item.value
+
+
+def _techniques(experience: Experience) -> tuple[str, ...]:
+    return tuple(part for part in experience.technique.split(CHAIN) if part and part != "seed")
+
+
+def _recipe(brief: Brief) -> tuple[tuple[str, ...], str]:
+    """A recalled way from seed to good code, drawn by its worth, and the experience that it comes from."""
+    good = [
+        (item, steps)
+        for item in brief.recalled
+        if item.experience.kind != "failure"
+        and (steps := tuple(part for name in item.experience.recipe for part in name.split(CHAIN) if part != "seed"))
+        and _promise(item) > 0
+    ]
+    if not good:
+        return (), ""
+    item, steps = brief.rng.choices(good, [_promise(item) * (0.1 + max(item.similarity, 0.0)) for item, _ in good])[0]
+    return steps, item.experience.id
+
+
+def _promise(item: Recalled) -> float:
+    """What following the item's whole recipe may be worth: the score it reached says more than its last step."""
+    metrics = item.experience.metrics
+    reached = math.log(metrics["score"]) if metrics.get("score", 0.0) > 0 else metrics.get("gain", 0.0)
+    return reached + 0.5 * item.value
+
+
+def _state(brief: Brief) -> str:
+    return brief.parent.evaluation.profile.bottleneck if brief.parent is not None else ""
+
+
+def _new(files: Mapping[str, str], brief: Brief) -> bool:
+    return Candidate(files=files).id not in brief.tried

@@ -1,0 +1,130 @@
+"""Which failures of a model's provider are worth waiting for, how long, and how they are told.
+
+There is one set of retries, this one: the provider's own client is asked for none.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from random import Random
+from typing import NamedTuple
+
+TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+"""HTTP states that may be gone at the next try."""
+LONGEST_PAUSE = 60.0
+"""Seconds; only a provider that asks for more gets more."""
+LONGEST_WORDS = 400
+"""Characters of a provider's message that are passed on."""
+_LAYERS = re.compile(r"^(?:[\w.]*?\w*(?:Error|Timeout|Exception)\b(?: -|:) ?)+")
+
+
+class Failure(NamedTuple):
+    words: str
+    """One sentence, the provider's own where it said anything."""
+    transient: bool
+    """The same call may succeed after a pause."""
+    fatal: bool
+    """No later call of the run can succeed either."""
+    asked: float | None = None
+    """Seconds that the provider asked to wait."""
+
+
+def diagnose(error: BaseException, now: datetime | None = None) -> Failure:
+    """Read an exception of litellm: its HTTP state, its causes, its headers.
+
+    Told apart by names and attributes, so that this works without litellm. Not covered: a provider's adapter that
+    hides a refused connection in an exception without a cause.
+    """
+    causes = list(_causes(error))
+    return _unanswered(error, causes) or _answered(error, causes, now or datetime.now(UTC))
+
+
+def _unanswered(error: BaseException, causes: list[BaseException]) -> Failure | None:
+    """The failures in which no provider said a word; None for the others."""
+    names = {type(cause).__name__ for cause in causes}
+    if names & {"ConnectError", "ConnectTimeout"}:
+        return Failure(f"cannot be reached ({_root(causes)})", transient=False, fatal=True)
+    if names & {"Timeout", "TimeoutError", "APITimeoutError"}:
+        words = str(error) if type(error) is TimeoutError else "did not answer in time"
+        return Failure(words, transient=False, fatal=False)
+    if "JSONDecodeError" in names:
+        return Failure("answered with something that is no chat completion", transient=True, fatal=False)
+    if "APIConnectionError" in names:
+        return Failure(f"broke the connection ({_root(causes)})", transient=True, fatal=False)
+    return None
+
+
+def _answered(error: BaseException, causes: list[BaseException], now: datetime) -> Failure:
+    status = getattr(error, "status_code", None)
+    words = _words(error)
+    broke = "insufficient_quota" in f"{getattr(error, 'body', '')}{error}"
+    if status in TRANSIENT and not broke:
+        return Failure(words, transient=True, fatal=False, asked=_retry_after(_headers(causes), now))
+    this_prompt_only = type(error).__name__ == "ContentPolicyViolationError"
+    return Failure(words, transient=False, fatal=not this_prompt_only)
+
+
+def pause(tries: int, asked: float | None, rng: Random) -> float:
+    """Seconds to wait after the `tries`-th failure: what was asked, else doubling from one; jittered."""
+    if asked is not None:
+        return asked + rng.uniform(0, 1)
+    return rng.uniform(0.5, 1) * min(LONGEST_PAUSE, 2.0 ** (tries - 1))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _root(causes: list[BaseException]) -> str:
+    """What the innermost cause that says anything says."""
+    spoken = [str(cause) for cause in causes if str(cause)]
+    return spoken[-1] if spoken else "no reason given"
+
+
+def _words(error: BaseException) -> str:
+    """The provider's sentence without the names of the layers it came through."""
+    text = str(error)
+    start = text.find("{")
+    if start >= 0:
+        with contextlib.suppress(ValueError):  # a brace in plain words
+            text = _message(json.JSONDecoder().raw_decode(text[start:])[0]) or text
+    return " ".join(_LAYERS.sub("", text).split())[:LONGEST_WORDS] or type(error).__name__
+
+
+def _message(body: object) -> str:
+    if not isinstance(body, dict):
+        return ""
+    inner = body.get("error", body)
+    found = inner.get("message") if isinstance(inner, dict) else inner
+    return found if isinstance(found, str) else ""
+
+
+def _headers(causes: list[BaseException]) -> Mapping[str, str]:
+    for cause in causes:
+        for holder in (getattr(cause, "litellm_response_headers", None), getattr(cause, "response", None)):
+            headers = getattr(holder, "headers", holder)
+            if isinstance(headers, Mapping) and "retry-after" in headers:
+                return headers
+    return {}
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """RFC 9110, 10.2.3: seconds or a date. None when it is absent or unreadable."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,133 @@
+"""One attempt, step by step: recall → write → judge.
+
+Each step finds in the journal what it had done before a crash and does not do it again. What breaks around the
+candidate (model, sandbox, storage, plugin) is kept as the attempt's failure, not raised, so that its siblings finish.
+"""
+
+import time
+from collections.abc import Callable
+from random import Random
+
+from agents.writer import Brief, Draft
+from evolve.errors import EvolveError, ModelError, PluginError
+from evolve.journal import Planned
+from evolve.parts import Parts, Step
+from evolve.types import Candidate, Evaluation, Recalled, Task
+
+SILENT_MODEL = "no answer of the model"
+SILENT_ATTEMPTS = 3
+"""So many attempts in a row without an answer mean that the model is gone."""
+
+
+class Attempts:
+    """The steps, shared by all attempts of a run. Safe from several threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.failures: dict[str, EvolveError] = {}
+        """What broke around an attempt, by its id, since this process took up the run."""
+
+    def recall(self, attempt: str) -> bool:
+        """False when the attempt cannot go on; so do the other steps."""
+        return self._guarded(attempt, self._recall)
+
+    def write(self, attempt: str) -> bool:
+        return self._guarded(attempt, self._write)
+
+    def judge(self, attempt: str) -> bool:
+        return self._guarded(attempt, self._judge)
+
+    def evaluate(self, task: Task, candidate: Candidate, *, fresh: bool = False) -> Evaluation:
+        """The domain's verdict. Raises PluginError for whatever a domain should not have raised."""
+        try:
+            return self._parts.domain_of(task.id).evaluate(task, candidate, self._parts.sandbox, fresh=fresh)
+        except EvolveError:
+            raise
+        except Exception as error:  # the boundary to a plugin
+            raise PluginError(
+                f"the domain {task.domain!r} broke while judging a candidate for {task.id}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _recall(self, plan: Planned) -> None:
+        self._parts.listen(Step("recall", plan))
+        self._recalled(plan)
+
+    def _recalled(self, plan: Planned) -> list[Recalled]:
+        """The same attempt is given the same experiences however often it asks: the receipt is in the bank."""
+        parent = self._parts.journal.attempt(plan.parent) if plan.parent else None
+        return self._parts.memory.recall(
+            attempt=plan.id,
+            task=self._parts.tasks[plan.task],
+            stage=plan.stage,
+            state=parent.evaluation.profile.bottleneck if parent else "",
+            rng=self._rng(plan, "recall"),
+            hold_out=self._parts.hold_out,
+        )
+
+    def _write(self, plan: Planned) -> None:
+        journal = self._parts.journal
+        if journal.draft(plan.id) is not None:
+            return
+        recalled = self._recalled(plan)
+        self._parts.listen(Step("write", plan))
+        draft = self._draft(plan, recalled)
+        candidate = Candidate(
+            files=draft.files,
+            parent=plan.parent,
+            stage=plan.stage,
+            technique=draft.technique,
+            recalled=tuple(item.experience.id for item in recalled),
+        )
+        unusable = Evaluation(feedback=f"nothing to judge: {draft.problem}") if draft.problem else None
+        journal.record_draft(plan.id, candidate, draft.cost, verdict=unusable)
+
+    def _draft(self, plan: Planned, recalled: list[Recalled]) -> Draft:
+        journal = self._parts.journal
+        brief = Brief(
+            attempt=plan.id,
+            task=self._parts.tasks[plan.task],
+            stage=plan.stage,
+            parent=journal.attempt(plan.parent) if plan.parent else None,
+            last=journal.last(plan.task, plan.position),
+            recalled=recalled,
+            tried=journal.tried(plan.task),
+            rng=self._rng(plan, "write"),
+        )
+        try:
+            return self._parts.writer.write(brief)
+        except ModelError as error:
+            if error.fatal or self._model_is_gone(plan):
+                raise
+            return Draft(files={}, technique="", problem=f"{SILENT_MODEL}: {error}")
+
+    def _model_is_gone(self, plan: Planned) -> bool:
+        recent = self._parts.journal.recent_feedback(SILENT_ATTEMPTS - 1, before=plan.position)
+        return len(recent) == SILENT_ATTEMPTS - 1 and all(SILENT_MODEL in feedback for feedback in recent)
+
+    def _judge(self, plan: Planned) -> None:
+        journal = self._parts.journal
+        candidate = journal.draft(plan.id)
+        if candidate is None or journal.evaluation(plan.id) is not None:
+            return
+        before = journal.judged_before(plan.task, candidate.id)
+        if before:
+            first, verdict = before
+            told = verdict.model_copy(update={"feedback": f"the same code as attempt {first}: {verdict.feedback}"})
+            journal.record_evaluation(plan.id, told, seconds=0.0, repeat_of=first)
+            return
+        self._parts.listen(Step("judge", plan))
+        started = time.monotonic()
+        verdict = self.evaluate(self._parts.tasks[plan.task], candidate)
+        journal.record_evaluation(plan.id, verdict, seconds=time.monotonic() - started)
+
+    def _guarded(self, attempt: str, step: Callable[[Planned], None]) -> bool:
+        try:
+            step(self._parts.journal.planned(attempt))
+        except EvolveError as error:
+            self.failures[attempt] = error
+            return False
+        return True
+
+    def _rng(self, plan: Planned, purpose: str) -> Random:
+        return Random(f"{self._parts.seed}/{plan.position}/{purpose}")

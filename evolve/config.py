@@ -1,0 +1,169 @@
+"""The one place that constructs things: from what was asked for to the parts of a run."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from agents.writer import Writer
+from evolve.budget import Budget, Ceilings, MeteredModel
+from evolve.domain import Domain
+from evolve.errors import UsageError
+from evolve.home import home
+from evolve.journal import Journal
+from evolve.parts import Listener, Parts, Step
+from evolve.plugins import all_tasks, load_domains, select
+from evolve.run import JOURNAL, Run, Settings
+from evolve.types import Sandbox
+from knowledge.memory import Memory
+
+OFFLINE = "offline"
+"""The model name of the search that needs no model."""
+
+
+def runs_folder() -> Path:
+    return home() / "runs"
+
+
+def default_kb() -> Path:
+    return home() / "kb"
+
+
+def find_run(name: str) -> Run:
+    """By id, by a prefix of it that is unique, or by folder. Raises UsageError."""
+    if Path(name).is_dir() and ("/" in name or name.startswith(".")):
+        return Run.open(Path(name))
+    known = [run.settings.run for run in all_runs()]
+    matches = [run for run in known if run.startswith(name)]
+    if len(matches) == 1:
+        return Run.open(runs_folder() / matches[0])
+    if matches:
+        raise UsageError(f"{name!r} fits several runs: {', '.join(matches[:8])}")
+    raise UsageError(f"there is no run {name!r} in {runs_folder()}; there are: {', '.join(known[-8:]) or 'none yet'}")
+
+
+def all_runs() -> list[Run]:
+    """Oldest first; folders that are not runs of ours are passed over."""
+    if not runs_folder().is_dir():
+        return []
+    found = []
+    for folder in sorted(runs_folder().iterdir()):
+        try:
+            found.append(Run.open(folder))
+        except UsageError:
+            continue
+    return found
+
+
+def new_settings(
+    *,
+    tasks: list[str],
+    tier: int | None,
+    model: str,
+    ceilings: Ceilings,
+    parallel: int,
+    sandbox: str,
+    kb: Path | None,
+    seed: int | None,
+    hold_out: bool,
+    domains: list[str],
+) -> Settings:
+    """Raises UsageError for anything that cannot work, before a folder is made."""
+    if parallel < 1:
+        raise UsageError(f"--parallel is {parallel}; give at least 1")
+    chosen = tuple(select(all_tasks(load_domains(domains)), tasks, tier))
+    return Settings(
+        run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
+        tasks=chosen,
+        model=model,
+        ceilings=ceilings.validated(),
+        parallel=parallel,
+        sandbox=sandbox,
+        kb=str(kb or default_kb()),
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        hold_out=chosen if hold_out else (),
+        domains=tuple(str(Path(file).resolve()) + ":" + name for file, _, name in (d.rpartition(":") for d in domains)),
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        version=version("evolve-foundry"),
+    )
+
+
+@contextmanager
+def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> Iterator[tuple[Run, Parts]]:
+    """The parts of a run, open; a new folder is made only once everything else has been found to work.
+
+    Raises UsageError or InfrastructureError, each with one sentence.
+    """
+    with ExitStack() as stack:
+        domains = load_domains(settings.domains)
+        tasks = select(all_tasks(domains), settings.tasks, None)
+        check_model(settings.model)
+        sandbox = stack.enter_context(open_sandbox(settings.sandbox))
+        memory = stack.enter_context(open_kb(Path(settings.kb)))
+        run = run or Run.create(runs_folder(), settings)
+        stack.enter_context(run.locked())
+        journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
+        stack.callback(journal.close)
+        journal.record_fact("sandbox", sandbox.name)
+        budget = Budget(settings.ceilings, journal)
+        yield (
+            run,
+            Parts(
+                run=settings.run,
+                seed=settings.seed,
+                parallel=settings.parallel,
+                per_task=settings.ceilings.attempts,
+                tasks=tasks,
+                domains=domains,
+                writer=_writer(settings.model, domains, journal, budget, listen),
+                sandbox=sandbox,
+                memory=memory,
+                journal=journal,
+                budget=budget,
+                hold_out=frozenset(settings.hold_out),
+                listen=listen,
+            ),
+        )
+
+
+def open_sandbox(kind: str) -> Sandbox:
+    from sandboxes import open_sandbox as opened
+
+    return opened(kind)
+
+
+def open_kb(folder: Path | None) -> Memory:
+    """The knowledge base in `folder`, the user's own by default; a context manager."""
+    return Memory.open(folder or default_kb())
+
+
+def check_model(name: str) -> None:
+    """Raises UsageError for a model that cannot work here, without calling it."""
+    if name != OFFLINE:
+        from agents.model import LiteLLM
+
+        LiteLLM(name).check()
+
+
+def _writer(
+    name: str,
+    domains: dict[str, Domain],
+    journal: Journal,
+    budget: Budget,
+    listen: Listener,
+) -> Writer:
+    if name == OFFLINE:
+        from agents.offline import OfflineWriter
+
+        return OfflineWriter(lambda task, files, rng: domains[task.domain].mutations(task, files, rng))
+    from agents.coder import Coder
+    from agents.model import LiteLLM
+
+    model = LiteLLM(
+        name,
+        seconds_left=budget.seconds_left,
+        on_wait=lambda seconds, why: listen(Step("wait", text=f"waiting {seconds:.0f} s for the provider: {why}")),
+    )
+    return Coder(MeteredModel(model, journal, budget))

@@ -1,0 +1,211 @@
+"""From a referee's reply to an evaluation: gates, speed-up, profile and words for the writer."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from evolve.domains.kernels import timing
+from evolve.domains.kernels.bottleneck import Evidence, profile
+from evolve.domains.kernels.catalogue import SOURCE, Entry, numerics
+from evolve.domains.kernels.features import features
+from evolve.domains.kernels.machine import Peaks
+from evolve.domains.kernels.rules import declared_flags, violations
+from evolve.domains.kernels.timing import Speedup, speedup
+from evolve.errors import PluginError, SandboxError
+from evolve.types import Evaluation, Execution, Gates, Job, Limits, Profile
+
+FLAGS = ("-O3", "-march=native", "-fopenmp")
+"""Of seed and candidate alike."""
+SAMPLES = 15
+SECONDS = 4.0
+"""Most of the time for timing one candidate, staging and checking included."""
+SHORTEST_US = 500
+"""Shorter kernels are called several times a sample."""
+MARGIN = 0.8
+"""Faster than this share of the least possible time is an alarm, not a record."""
+
+
+class _Reported(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Failure(_Reported):
+    gate: str
+    """`authentic`, `builds` or `correct`."""
+    reason: str
+    message: str
+
+
+class Timing(_Reported):
+    baseline_ns: tuple[float, ...]
+    candidate_ns: tuple[float, ...]
+
+
+class Reply(_Reported):
+    threads: int = 1
+    failure: Failure | None = None
+    cases_passed: int = 0
+    build_seconds: float = 0.0
+    timing: Timing | None = None
+    vectorisation: str = ""
+    peak_memory_mb: float = 0.0
+
+
+class Measured(NamedTuple):
+    reply: Reply
+    speedup: Speedup
+
+
+def refused(source: str) -> Evaluation | None:
+    """The static gate: what is wrong before anything runs, None when nothing is."""
+    problems = violations(source) if source.strip() else [f"there is no code in {SOURCE}"]
+    return Evaluation(gates=Gates(authentic=False), feedback="\n".join(problems)) if problems else None
+
+
+def job(entry: Entry, source: str, *, fresh: bool, checked: bool = True) -> Job:
+    """What the referee is to do. `checked`: also on the small shapes, before the timing."""
+    spec = entry.spec
+    request: Mapping[str, Any] = {
+        "symbol": "kernel",
+        "dims": list(spec.DIMS),
+        "flags": [*FLAGS, *declared_flags(source)],
+        "secret": secrets.randbits(62),
+        "cases": _cases([*spec.VISIBLE, *spec.HIDDEN]) if checked else [],
+        "timed": {
+            "dims": dict(spec.TIMED),
+            "samples": SAMPLES,
+            "seconds": SECONDS,
+            "min_sample_us": SHORTEST_US,
+        },
+        "threads": 0,
+        "report": True,
+    }
+    trusted = {"task.py": entry.module, "numerics.py": numerics(), "baseline.c": entry.seed}
+    limits = Limits(seconds=10, memory_mb=2048)
+    return Job(program="measure", files={SOURCE: source}, trusted=trusted, request=request, limits=limits, fresh=fresh)
+
+
+def _cases(shapes: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
+    from evolve.domains.kernels.numerics import DISTRIBUTIONS
+
+    return [{"dims": dict(dims), "distribution": name} for dims in shapes for name in DISTRIBUTIONS]
+
+
+def read(entry: Entry, execution: Execution) -> Evaluation | Measured:
+    """The evaluation of a candidate that failed, else what was measured.
+
+    Raises PluginError when the task itself is broken, SandboxError when the referee did not report.
+    """
+    import numpy as np
+
+    broken = execution.reply.get("broken_task")
+    if broken:
+        raise PluginError(f"kernels/{entry.name} cannot be judged: {broken}")
+    if not execution.reply:
+        return _silent(execution)
+    try:
+        reply = Reply.model_validate(dict(execution.reply))
+    except ValidationError as error:
+        raise SandboxError(f"the referee's reply is unusable: {error}") from error
+    if reply.failure:
+        return _failed(reply, reply.failure)
+    if reply.timing is None:
+        raise SandboxError("the referee reported neither a failure nor a timing")
+    try:
+        found = speedup(reply.timing.baseline_ns, reply.timing.candidate_ns, np.random.default_rng(0))
+    except ValueError as error:
+        raise SandboxError(f"the referee's timing is unusable: {error}") from error
+    return Measured(reply, found)
+
+
+def _silent(execution: Execution) -> Evaluation:
+    if execution.timed_out or execution.out_of_memory:
+        why = "it took longer than the judge allows" if execution.timed_out else "it used more memory than it may"
+        return Evaluation(gates=Gates(authentic=True, builds=True, correct=False), feedback=why)
+    raise SandboxError(f"the referee gave no reply: {execution.stderr[-500:] or execution.killed or 'no words either'}")
+
+
+def _failed(reply: Reply, failure: Failure) -> Evaluation:
+    gates = {
+        "authentic": Gates(authentic=False),
+        "builds": Gates(authentic=True, builds=False),
+        "correct": Gates(authentic=True, builds=True, correct=False),
+    }
+    if failure.gate not in gates:
+        raise SandboxError(f"the referee reported a failure at a gate that is none: {failure.gate!r}")
+    lead = {"authentic": "refused", "builds": "does not build", "correct": "wrong"}[failure.gate]
+    metrics = {"cases_passed": float(reply.cases_passed), "build_seconds": reply.build_seconds}
+    return Evaluation(gates=gates[failure.gate], feedback=f"{lead}: {failure.message}", metrics=metrics)
+
+
+def calmer(first: Measured, second: Measured | Evaluation) -> Measured | Evaluation:
+    """Of two measurements of one candidate the less noisy; a failure in either is a failure."""
+    if isinstance(second, Evaluation):
+        return second
+    return first._replace(speedup=timing.calmer(first.speedup, second.speedup))
+
+
+def least_ms(entry: Entry, measured: Measured, peaks: Peaks) -> float:
+    """Below this a measurement cannot be honest."""
+    spec = entry.spec
+    work, traffic = spec.flops(**spec.TIMED), spec.bytes_moved(**spec.TIMED)
+    return MARGIN * peaks.least_ms(work, traffic, measured.reply.threads)
+
+
+def impossible(measured: Measured, least: float) -> Evaluation | None:
+    """The alarm: faster than the machine can be."""
+    took = measured.speedup.candidate_ns * 1e-6
+    if took >= least:
+        return None
+    feedback = f"refused: faster than the machine can: {took:.3g} ms where at least {least:.3g} ms are needed"
+    return Evaluation(gates=Gates(authentic=False, builds=True, correct=True), feedback=feedback)
+
+
+def accepted(entry: Entry, source: str, measured: Measured, peaks: Peaks) -> Evaluation:
+    spec, reply, found = entry.spec, measured.reply, measured.speedup
+    flops = spec.flops(**spec.TIMED)
+    evidence = Evidence(
+        features=features(source),
+        remarks=reply.vectorisation,
+        roofline=peaks.roofline(flops, spec.bytes_moved(**spec.TIMED)),
+        milliseconds=found.candidate_ns * 1e-6,
+        threads=reply.threads,
+        fast_math="-ffast-math" in declared_flags(source),
+    )
+    state = profile(evidence)
+    metrics = {
+        "baseline_ms": found.baseline_ns * 1e-6,
+        "best_ms": found.candidate_ns * 1e-6,
+        "roofline": evidence.share,
+        "gflops": flops / found.candidate_ns,
+        "samples": float(found.samples),
+        "variation": found.variation,
+        "build_seconds": reply.build_seconds,
+        "threads": float(reply.threads),
+        "memory_mb": reply.peak_memory_mb,
+        "fast_math": float(evidence.fast_math),
+    }
+    return Evaluation(
+        gates=Gates(authentic=True, builds=True, correct=True),
+        score=found.ratio,
+        interval=found.interval,
+        feedback=_feedback(found, state, evidence),
+        metrics=metrics,
+        profile=state,
+    )
+
+
+def _feedback(found: Speedup, state: Profile, evidence: Evidence) -> str:
+    lower, upper = found.interval
+    gain = f"{found.ratio:.3g}x over the seed ({lower:.3g} to {upper:.3g})"
+    lines = [
+        f"{gain}; {evidence.milliseconds:.3g} ms, {evidence.share:.0%} of the roofline",
+        f"bottleneck {state.bottleneck}: {state.evidence}",
+    ]
+    for loop in evidence.features.inner:
+        reason = evidence.reason(loop)
+        if reason and loop.line not in evidence.vectorised and reason not in state.evidence:
+            lines.append(f"not vectorised: line {loop.line} because {reason}")
+    return "\n".join(lines[:6])

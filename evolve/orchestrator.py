@@ -1,0 +1,223 @@
+"""The loop as a LangGraph graph.
+
+    START → schedule → attempt* → learn → schedule | reflect → confirm → END
+    attempt: recall → write → judge
+
+State holds ids and counters only. Nodes read and write the journal and the knowledge base, where every side effect
+is keyed by its attempt: a node that runs again after a crash does nothing twice.
+"""
+
+from random import Random
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from evolve import policy
+from evolve.attempt import Attempts
+from evolve.errors import BudgetExceededError, EvolveError
+from evolve.journal import Planned
+from evolve.parts import Parts, Step
+from evolve.types import Attempt, Task
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.graph.state import CompiledStateGraph
+
+REFLECT_EVERY = 8
+"""Rounds between two reflections."""
+START_POINTS = 6
+"""How many of a task's best candidates may be refined."""
+FINALISTS = 3
+"""How many candidates of a task are re-measured at most before one is called best."""
+
+
+def _merge(old: list[str] | None, new: list[str] | None) -> list[str]:
+    """Fan-in of one round; None empties it, so that the state never grows over the rounds."""
+    return [] if new is None else [*(old or []), *new]
+
+
+class Position(TypedDict):
+    """The loop's whole state."""
+
+    round: int
+    planned: list[str]
+    failed: Annotated[list[str], _merge]
+
+
+class Attempting(TypedDict):
+    attempt: str
+    failed: list[str]
+
+
+class Outcome(TypedDict):
+    failed: list[str]
+
+
+class Orchestrator:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._attempts = Attempts(parts)
+        self.stopped = ""
+        """Why the run ended before its attempts were used up, in words; empty when they were."""
+
+    @property
+    def failure(self) -> EvolveError | None:
+        """What halted the run; None when nothing did."""
+        errors = self._attempts.failures.values()
+        return next((error for error in errors if not isinstance(error, BudgetExceededError)), None)
+
+    def graph(self, checkpointer: "BaseCheckpointSaver[str] | None" = None) -> "CompiledStateGraph[Any, Any, Any, Any]":
+        from langgraph.graph import END, START, StateGraph
+
+        loop = StateGraph(Position)
+        loop.add_node("schedule", self.schedule)
+        loop.add_node("attempt", self._attempt_graph())
+        loop.add_node("learn", self.learn)
+        loop.add_node("reflect", self.reflect)
+        loop.add_node("confirm", self.confirm)
+        loop.add_edge(START, "schedule")
+        loop.add_conditional_edges("schedule", self.fan_out, ["attempt", "reflect"])
+        loop.add_edge("attempt", "learn")
+        loop.add_conditional_edges("learn", self.after_learning, ["schedule", "reflect", END])
+        loop.add_conditional_edges("reflect", self.after_reflecting, ["schedule", "confirm"])
+        loop.add_edge("confirm", END)
+        return loop.compile(checkpointer=checkpointer)
+
+    def _attempt_graph(self) -> "CompiledStateGraph[Any, Any, Any, Any]":
+        from langgraph.graph import END, START, StateGraph
+
+        attempt = StateGraph(Attempting, output_schema=Outcome)
+        attempt.add_node("recall", self.recall)
+        attempt.add_node("write", self.write)
+        attempt.add_node("judge", self.judge)
+        attempt.add_edge(START, "recall")
+        attempt.add_conditional_edges("recall", _unless_failed("write"), ["write", END])
+        attempt.add_conditional_edges("write", _unless_failed("judge"), ["judge", END])
+        attempt.add_edge("judge", END)
+        return attempt.compile()
+
+    # --- nodes and edges of the loop
+
+    def schedule(self, state: Position) -> dict[str, Any]:
+        """Plan the next round; what a crash or a failure left unfinished comes first."""
+        journal = self._parts.journal
+        unfinished = journal.unlearned()
+        if unfinished:
+            return {"round": unfinished[-1].round, "planned": [plan.id for plan in unfinished], "failed": None}
+        self.stopped = self.stopped or self._parts.budget.exhausted()
+        if self.stopped:
+            return {"round": state.get("round", 0), "planned": [], "failed": None}
+        number = journal.rounds() + 1
+        standings = [journal.standing(task) for task in self._parts.tasks]
+        states = [policy.TaskState(at.task, at.planned, feasible=at.best is not None) for at in standings]
+        plans = policy.schedule(states, self._parts.per_task, self._parts.parallel)
+        rng = Random(f"{self._parts.seed}/round/{number}")
+        wanted = [
+            (plan.task, plan.stage, policy.choose_parent(journal.ranked(plan.task, START_POINTS), rng))
+            for plan in plans
+        ]
+        planned = journal.plan(self._parts.run, number, wanted)
+        self._parts.listen(Step("schedule"))
+        return {"round": number, "planned": [plan.id for plan in planned], "failed": None}
+
+    def fan_out(self, state: Position) -> list[Any] | str:
+        from langgraph.types import Send
+
+        if not state["planned"]:
+            return "reflect"
+        return [Send("attempt", {"attempt": attempt, "failed": []}) for attempt in state["planned"]]
+
+    def learn(self, state: Position) -> dict[str, Any]:
+        """Credit, absorb and rank the round's attempts, in the order of their positions."""
+        del state
+        for plan in self._parts.journal.unlearned():
+            attempt = self._parts.journal.attempt(plan.id)
+            if attempt is not None:
+                self._learn_from(plan, attempt)
+        self._parts.budget.save_clock()
+        return {"planned": []}
+
+    def _learn_from(self, plan: Planned, attempt: Attempt) -> None:
+        journal, memory, task = self._parts.journal, self._parts.memory, self._parts.tasks[plan.task]
+        best = journal.best(plan.task)
+        parent = journal.attempt(plan.parent) if plan.parent else None
+        seed = self._parts.domain_of(plan.task).baseline(task)
+        gain = self._gain(task, parent.evaluation.score if parent else seed, attempt)
+        over_best = self._gain(task, best.evaluation.score if best else None, attempt)
+        reward = policy.reward(plan.stage, over_best)
+        improved = policy.improves(best.evaluation if best else None, attempt.evaluation)
+        learnt = attempt.model_copy(update={"gain": gain})
+        memory.credit(attempt=plan.id, stage=plan.stage, reward=reward, parent=plan.parent)
+        memory.absorb(task=task, attempt=learnt, parent=parent, baseline=seed)
+        journal.record_learned(plan.id, gain=gain, reward=reward, improved=improved)
+        self._parts.listen(Step("learn", plan, "improved" if improved else ""))
+
+    def _gain(self, task: Task, before: float | None, attempt: Attempt) -> float | None:
+        """None when the attempt is infeasible, 0 when there was nothing before it."""
+        score = attempt.evaluation.score
+        if score is None:
+            return None
+        return 0.0 if before is None else self._parts.domain_of(task.id).gain(before, score)
+
+    def after_learning(self, state: Position) -> str:
+        """Halt on what no further attempt can mend."""
+        from langgraph.graph import END
+
+        if self.failure is not None:
+            return END
+        for attempt in state["failed"]:
+            self.stopped = str(self._attempts.failures.get(attempt, ""))
+        return "reflect" if self.stopped or state["round"] % REFLECT_EVERY == 0 else "schedule"
+
+    def reflect(self, state: Position) -> dict[str, Any]:
+        del state
+        self._parts.listen(Step("reflect"))
+        self._parts.memory.reflect(run=self._parts.run)
+        return {"planned": []}
+
+    def after_reflecting(self, state: Position) -> str:
+        del state
+        journal, per_task = self._parts.journal, self._parts.per_task
+        attempts_left = any(journal.standing(task).planned < per_task for task in self._parts.tasks)
+        return "schedule" if attempts_left and not self.stopped else "confirm"
+
+    def confirm(self, state: Position) -> dict[str, Any]:
+        """Re-measure each task's best in a fresh sandbox on fresh inputs: selection favours lucky timings."""
+        del state
+        for task in self._parts.tasks.values():
+            for attempt in self._parts.journal.ranked(task.id, FINALISTS):
+                if self._confirmed(task, attempt):
+                    break
+        self._parts.budget.save_clock()
+        return {"planned": []}
+
+    def _confirmed(self, task: Task, attempt: str) -> bool:
+        journal = self._parts.journal
+        verdict, candidate = journal.confirmation(attempt), journal.draft(attempt)
+        if verdict is None and candidate is not None:
+            self._parts.listen(Step("confirm", journal.planned(attempt)))
+            verdict = self._attempts.evaluate(task, candidate, fresh=True)
+            journal.record_confirmation(attempt, verdict)
+        return verdict is not None and verdict.feasible
+
+    # --- nodes of one attempt
+
+    def recall(self, state: Attempting) -> Outcome:
+        return _outcome(state, ok=self._attempts.recall(state["attempt"]))
+
+    def write(self, state: Attempting) -> Outcome:
+        return _outcome(state, ok=self._attempts.write(state["attempt"]))
+
+    def judge(self, state: Attempting) -> Outcome:
+        return _outcome(state, ok=self._attempts.judge(state["attempt"]))
+
+
+def _outcome(state: Attempting, *, ok: bool) -> Outcome:
+    return {"failed": [] if ok else [state["attempt"]]}
+
+
+def _unless_failed(next_node: str) -> Any:
+    from langgraph.graph import END
+
+    def route(state: Attempting) -> str:
+        return END if state["failed"] else next_node
+
+    return route

@@ -1,0 +1,47 @@
+"""What a run is made of, and what it tells whoever watches."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from agents.writer import Writer
+from evolve.budget import Budget
+from evolve.domain import Domain
+from evolve.journal import Journal, Planned
+from evolve.types import Sandbox, Task
+from knowledge.memory import Memory
+
+
+class Step(NamedTuple):
+    """Something to show."""
+
+    phase: str
+    """`schedule`, `recall`, `write`, `judge`, `learn`, `reflect`, `confirm` or `wait`."""
+    plan: Planned | None = None
+    text: str = ""
+
+
+Listener = Callable[[Step], None]
+"""Called from several threads; what it raises ends the run."""
+
+
+class Parts(NamedTuple):
+    """Built by `evolve.config.assemble` and nowhere else."""
+
+    run: str
+    seed: int
+    parallel: int
+    per_task: int
+    """Attempts each task gets."""
+    tasks: Mapping[str, Task]
+    domains: Mapping[str, Domain]
+    writer: Writer
+    sandbox: Sandbox
+    memory: Memory
+    journal: Journal
+    budget: Budget
+    hold_out: frozenset[str]
+    """Tasks whose own experiences are kept from the writer."""
+    listen: Listener
+
+    def domain_of(self, task: str) -> Domain:
+        return self.domains[self.tasks[task].domain]

@@ -1,0 +1,159 @@
+"""A run: a folder on disk that can be started, killed and resumed.
+
+run.json            what was asked for
+journal.db          everything that happened
+position.db         LangGraph's position
+best/               the best candidate of each task
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from evolve.budget import Ceilings
+from evolve.checkpoint import open_checkpointer, prune
+from evolve.errors import StorageError, UsageError
+from evolve.orchestrator import Orchestrator
+from evolve.parts import Parts, Step
+from evolve.types import Frozen
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+SETTINGS = "run.json"
+JOURNAL = "journal.db"
+POSITION = "position.db"
+
+COMPLETE = "complete"
+FAILED = "failed"
+STEPS_PER_ATTEMPT = 8
+"""Supersteps of the graph that one attempt may take, reflections included."""
+
+
+class Settings(Frozen):
+    """What was asked for, as `evolve run` understood it; enough to resume."""
+
+    run: str
+    tasks: tuple[str, ...]
+    model: str
+    ceilings: Ceilings
+    parallel: int
+    sandbox: str
+    kb: str
+    """Folder of the knowledge base."""
+    seed: int
+    hold_out: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    """Domains given as `path/to/file.py:Class`, beside the installed ones."""
+    created: str
+    version: str
+
+
+class Run:
+    """The folder. Opening it reads nothing but `run.json`."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    @classmethod
+    def create(cls, runs: Path, settings: Settings) -> "Run":
+        folder = runs / settings.run
+        try:
+            folder.mkdir(parents=True)
+            (folder / SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")
+        except OSError as error:
+            raise StorageError(f"the run folder {folder} cannot be written: {error.strerror}") from error
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Raises UsageError when the folder is not a run of ours."""
+        path = folder / SETTINGS
+        try:
+            settings = Settings.model_validate_json(path.read_text())
+        except FileNotFoundError as error:
+            raise UsageError(f"{folder} is no run of evolve: it has no {SETTINGS}; see `evolve runs`") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} cannot be read: {error}; see `evolve runs`") from error
+        except ValidationError as error:
+            raise UsageError(f"{path} is damaged: {_first(error)}; see `evolve runs`") from error
+        return cls(folder, settings)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Raises UsageError while another process works on the run."""
+        with (self.folder / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                owner = file.read().strip() or "?"
+                raise UsageError(f"run {self.settings.run} is being worked on by process {owner}") from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def execute(self, parts: Parts) -> str:
+        """Work until the attempts or the budget are used up; returns why it stopped early, empty when it did not.
+
+        Raises the error that halted the run; what had finished is on disk, and executing again goes on from there.
+        """
+        orchestrator = Orchestrator(parts)
+        with open_checkpointer(self.folder / POSITION) as checkpointer:
+            graph = orchestrator.graph(checkpointer)
+            attempts = parts.per_task * len(parts.tasks)
+            config: RunnableConfig = {
+                "configurable": {"thread_id": self.settings.run},
+                "max_concurrency": parts.parallel,
+                "recursion_limit": 100 + STEPS_PER_ATTEMPT * attempts,
+            }
+            start: dict[str, Any] | None = None if graph.get_state(config).next else {"round": 0, "planned": []}
+            try:
+                for _ in graph.stream(start, config, durability="sync"):
+                    prune(checkpointer, self.settings.run)
+                    self._save_bests(parts)
+            finally:
+                parts.budget.save_clock()
+        failure = orchestrator.failure
+        parts.journal.record_fact("status", FAILED if failure else COMPLETE)
+        parts.journal.record_fact("stopped", str(failure) if failure else orchestrator.stopped)
+        if failure:
+            raise failure
+        parts.listen(Step("end"))
+        return orchestrator.stopped
+
+    def _save_bests(self, parts: Parts) -> None:
+        for task in parts.tasks:
+            best = parts.journal.best(task)
+            if best:
+                save_files(self.best_folder(task), best.candidate.files)
+
+    def best_folder(self, task: str) -> Path:
+        return self.folder / "best" / task.replace("/", "-")
+
+
+def save_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write a candidate's files, each whole or not at all; those that are there and the same are left alone."""
+    written = []
+    for name, text in files.items():
+        path = folder / name
+        written.append(path)
+        if path.is_file() and path.read_text() == text:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(text)
+        partial.replace(path)
+    return written
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"

@@ -1,0 +1,113 @@
+"""What came out of a run, read back from its journal: for the table, for `--json`, for `evolve show`."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evolve.journal import Journal
+from evolve.orchestrator import FINALISTS
+from evolve.run import Run
+from evolve.types import Attempt, Cost, Evaluation
+
+
+class TaskSummary(NamedTuple):
+    task: str
+    stage: str
+    attempts: int
+    first_feasible: int | None
+    best: Attempt | None
+    """The winner: confirmed if any candidate was."""
+    verdict: Evaluation | None
+    """The winner's verdict, re-measured where it was confirmed."""
+    confirmed: bool
+    best_file: Path | None
+
+    @property
+    def score(self) -> float | None:
+        return self.verdict.score if self.verdict else None
+
+    def as_json(self) -> dict[str, Any]:
+        interval = self.verdict.interval if self.verdict else None
+        return {
+            "solved": self.score is not None,
+            "score": self.score,
+            "interval": list(interval) if interval else None,
+            "attempts": self.attempts,
+            "first_feasible": self.first_feasible,
+            "best": self.best.id if self.best else None,
+            "best_file": str(self.best_file) if self.best_file else None,
+        }
+
+
+class Summary(NamedTuple):
+    run: str
+    model: str
+    sandbox: str
+    attempts: int
+    seconds: float
+    cost: Cost
+    status: str
+    stopped: str
+    tasks: tuple[TaskSummary, ...]
+
+    @property
+    def solved(self) -> int:
+        return sum(task.score is not None for task in self.tasks)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `evolve run --json`."""
+        return {
+            "run": self.run,
+            "model": self.model,
+            "sandbox": self.sandbox,
+            "attempts": self.attempts,
+            "seconds": round(self.seconds, 2),
+            "cost": {
+                "usd": self.cost.usd if self.cost.usd_known else None,
+                "prompt_tokens": self.cost.prompt_tokens,
+                "completion_tokens": self.cost.completion_tokens,
+            },
+            "stopped": self.stopped,
+            "tasks": {task.task: task.as_json() for task in self.tasks},
+        }
+
+
+def summarise(run: Run, journal: Journal) -> Summary:
+    return Summary(
+        run=run.settings.run,
+        model=run.settings.model,
+        sandbox=journal.fact("sandbox", run.settings.sandbox),
+        attempts=journal.judged(),
+        seconds=float(journal.fact("seconds", "0")),
+        cost=journal.spent(),
+        status=journal.fact("status", "interrupted"),
+        stopped=journal.fact("stopped"),
+        tasks=tuple(_task(run, journal, task) for task in run.settings.tasks),
+    )
+
+
+def _task(run: Run, journal: Journal, task: str) -> TaskSummary:
+    standing = journal.standing(task)
+    best, verdict, confirmed = winner(journal, task)
+    names = list(best.candidate.files) if best else []
+    return TaskSummary(
+        task=task,
+        stage="refine" if standing.best else "draft",
+        attempts=standing.judged,
+        first_feasible=standing.first_feasible,
+        best=best,
+        verdict=verdict,
+        confirmed=confirmed,
+        best_file=run.best_folder(task) / names[0] if names else None,
+    )
+
+
+def winner(journal: Journal, task: str) -> tuple[Attempt | None, Evaluation | None, bool]:
+    """The best candidate whose re-measurement was feasible, with that verdict; else the provisional best."""
+    ranked = journal.ranked(task, FINALISTS)
+    for attempt in ranked:
+        verdict = journal.confirmation(attempt)
+        if verdict and verdict.feasible:
+            return journal.attempt(attempt), verdict, True
+    refuted = any(journal.confirmation(attempt) for attempt in ranked)
+    best = None if refuted else journal.best(task)
+    return best, best.evaluation if best else None, False

@@ -1,0 +1,1 @@
+"""Runs inside the sandbox: starts candidates, judges and times them. Standard library and numpy only."""

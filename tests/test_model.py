@@ -1,0 +1,315 @@
+"""The model layer, against a provider on the loopback that speaks the OpenAI chat-completions protocol."""
+
+import json
+import os
+import random
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from agents.model import LiteLLM, ScriptedModel
+from evolve.errors import ModelError, UsageError
+from evolve.types import Completion, Cost, Message, Prompt
+
+PROMPT = Prompt(key="run/1/coder/1", messages=(Message(role="user", content="Say hello."),), max_tokens=50)
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Provider(ThreadingHTTPServer):
+    """Answers each request with the next behaviour; the last one repeats."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.behaviours: list[Behaviour] = []
+        self.requests: list[dict[str, object]] = []
+        self.stopped = threading.Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that gave up is what some tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Provider
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        provider = self.server
+        provider.requests.append(json.loads(body))
+        provider.behaviours[min(len(provider.requests), len(provider.behaviours)) - 1](self)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        pass
+
+
+def says(text: str, *, finish: str = "stop", usage: bool = True) -> Behaviour:
+    counts = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
+    message = {"role": "assistant", "content": text}
+    answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny"}
+    answer |= {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+    return lambda handler: _send(handler, 200, json.dumps(answer | ({"usage": counts} if usage else {})))
+
+
+def refuses(status: int, message: str, *, code: str = "", after: str = "") -> Behaviour:
+    body = json.dumps({"error": {"message": message, "type": "error", "code": code}})
+    return lambda handler: _send(handler, status, body, {"retry-after": after} if after else {})
+
+
+def _send(handler: BaseHTTPRequestHandler, status: int, body: str, headers: dict[str, str] | None = None) -> None:
+    handler.send_response(status)
+    for name, value in {"content-type": "application/json", **(headers or {})}.items():
+        handler.send_header(name, value)
+    handler.send_header("content-length", str(len(body.encode())))
+    handler.end_headers()
+    handler.wfile.write(body.encode())
+
+
+def resets(handler: BaseHTTPRequestHandler) -> None:
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
+def hangs(handler: BaseHTTPRequestHandler) -> None:
+    server = handler.server
+    assert isinstance(server, Provider)
+    server.stopped.wait()
+
+
+def drips(handler: BaseHTTPRequestHandler) -> None:
+    """Keeps every read time-out of the client from firing and never ends."""
+    server = handler.server
+    assert isinstance(server, Provider)
+    handler.send_response(200)
+    handler.send_header("content-length", "100000")
+    handler.end_headers()
+    while not server.stopped.wait(0.05):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    with Provider() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        monkeypatch.setenv("OPENAI_API_BASE", f"http://127.0.0.1:{server.server_port}/v1")
+        monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        yield server
+        server.stopped.set()
+        server.shutdown()
+        thread.join()
+
+
+class Waits:
+    """Stands in for sleeping, and remembers what was told."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.reasons: list[str] = []
+
+    def tell(self, seconds: float, reason: str) -> None:
+        del seconds
+        self.reasons.append(reason)
+
+    def model(self, *, tries: int = 4, timeout: float = 30.0, left: float | None = None) -> LiteLLM:
+        return LiteLLM(
+            "openai/tiny",
+            timeout=timeout,
+            tries=tries,
+            seconds_left=lambda: left,
+            on_wait=self.tell,
+            sleep=self.seconds.append,
+            rng=random.Random(1),
+        )
+
+
+def test_an_answer_carries_its_text_and_the_usage_its_provider_reports(provider: Provider) -> None:
+    provider.behaviours = [says("hello")]
+    completion = Waits().model().complete(PROMPT)
+    assert completion.text == "hello"
+    assert completion.model == "openai/tiny"
+    assert (completion.cost.prompt_tokens, completion.cost.completion_tokens) == (12, 5)
+    assert completion.cost.seconds > 0
+    assert not completion.truncated
+    request = provider.requests[0]
+    assert request["model"] == "tiny"
+    assert request["messages"] == [{"role": "user", "content": "Say hello."}]
+    assert request["max_tokens"] == 50
+
+
+def test_the_price_of_a_server_of_ones_own_is_unknown_rather_than_zero(provider: Provider) -> None:
+    provider.behaviours = [says("hello")]
+    assert not Waits().model().complete(PROMPT).cost.usd_known
+
+
+def test_missing_usage_is_estimated_from_the_text_and_its_price_unknown(provider: Provider) -> None:
+    provider.behaviours = [says("x" * 400, usage=False)]
+    cost = Waits().model().complete(PROMPT).cost
+    assert cost.completion_tokens == 100
+    assert not cost.usd_known
+
+
+def test_an_answer_stopped_at_the_token_limit_says_so(provider: Provider) -> None:
+    provider.behaviours = [says("hal", finish="length")]
+    assert Waits().model().complete(PROMPT).truncated
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "code"),
+    [
+        (401, "Incorrect API key provided: none.", "invalid_api_key"),
+        (403, "Your country is not supported.", ""),
+        (404, "The model `tiny` does not exist.", "model_not_found"),
+        (400, "This model's maximum context length is 100 tokens.", "context_length_exceeded"),
+        (429, "You exceeded your current quota.", "insufficient_quota"),
+    ],
+)
+def test_what_no_retry_mends_stops_at_once_in_the_providers_words(
+    provider: Provider, status: int, words: str, code: str
+) -> None:
+    provider.behaviours = [refuses(status, words, code=code)]
+    waits = Waits()
+    with pytest.raises(ModelError) as failure:
+        waits.model().complete(PROMPT)
+    assert failure.value.fatal
+    assert str(failure.value) == f"openai/tiny at {os.environ['OPENAI_API_BASE']}: {words}"
+    assert len(provider.requests) == 1
+    assert waits.seconds == []
+
+
+def test_a_rate_limit_waits_as_long_as_the_provider_asks_and_tells_why(provider: Provider) -> None:
+    provider.behaviours = [refuses(429, "Slow down.", after="7"), says("hello")]
+    waits = Waits()
+    assert waits.model().complete(PROMPT).text == "hello"
+    assert len(waits.seconds) == 1
+    assert 7 <= waits.seconds[0] <= 8
+    assert "Slow down." in waits.reasons[0]
+
+
+def test_an_overloaded_provider_is_tried_a_bounded_number_of_times_with_growing_pauses(provider: Provider) -> None:
+    provider.behaviours = [refuses(503, "Overloaded.")]
+    waits = Waits()
+    with pytest.raises(ModelError, match=r"Overloaded\. \(after 4 tries\)") as failure:
+        waits.model(tries=4).complete(PROMPT)
+    assert not failure.value.fatal
+    assert len(provider.requests) == 4
+    assert len(waits.seconds) == 3
+    assert waits.seconds[0] <= 1
+    assert waits.seconds[2] >= 2
+
+
+def test_a_reset_connection_is_tried_again(provider: Provider) -> None:
+    provider.behaviours = [resets, says("hello")]
+    assert Waits().model().complete(PROMPT).text == "hello"
+
+
+def test_a_pause_longer_than_the_run_has_left_is_not_begun(provider: Provider) -> None:
+    provider.behaviours = [refuses(429, "Come back tomorrow.", after="86400")]
+    waits = Waits()
+    with pytest.raises(ModelError, match="Come back tomorrow") as failure:
+        waits.model(left=60.0).complete(PROMPT)
+    assert not failure.value.fatal
+    assert waits.seconds == []
+
+
+@pytest.mark.parametrize("behaviour", [hangs, drips])
+def test_a_provider_that_never_finishes_is_cut_off_and_not_asked_again(
+    provider: Provider, behaviour: Behaviour
+) -> None:
+    provider.behaviours = [behaviour]
+    with pytest.raises(ModelError, match=r"did not answer within 0\.5 s") as failure:
+        Waits().model(timeout=0.5).complete(PROMPT)
+    assert not failure.value.fatal
+    assert len(provider.requests) <= 1
+
+
+def test_a_call_is_cut_off_where_the_runs_time_ends(provider: Provider) -> None:
+    provider.behaviours = [hangs]
+    with pytest.raises(ModelError, match=r"did not answer within 0\.3 s"):
+        Waits().model(timeout=600.0, left=0.3).complete(PROMPT)
+
+
+@pytest.mark.parametrize("body", ["<html>welcome</html>", '{"id": "1", "choices": []}'])
+def test_an_answer_that_is_no_completion_fails_without_ending_the_run(provider: Provider, body: str) -> None:
+    provider.behaviours = [lambda handler: _send(handler, 200, body)]
+    with pytest.raises(ModelError, match="answered with something that is no") as failure:
+        Waits().model(tries=2).complete(PROMPT)
+    assert not failure.value.fatal
+    assert len(provider.requests) <= 2
+
+
+def test_an_address_where_nobody_listens_is_fatal_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        monkeypatch.setenv("OPENAI_API_BASE", f"http://127.0.0.1:{port}/v1")
+        waits = Waits()
+        with pytest.raises(ModelError, match=rf"127\.0\.0\.1:{port}.*cannot be reached.*refused") as failure:
+            waits.model().complete(PROMPT)
+    assert failure.value.fatal
+    assert waits.seconds == []
+
+
+def test_a_model_without_a_key_is_told_which_variable_would_have_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_API_BASE", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UsageError, match="set OPENAI_API_KEY .or OPENAI_API_BASE"):
+        LiteLLM("openai/gpt-4o").check()
+    with pytest.raises(UsageError, match="set ANTHROPIC_API_KEY, or use --model offline"):
+        LiteLLM("anthropic/claude-sonnet-4").check()
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-something")
+    LiteLLM("openai/gpt-4o").check()
+
+
+def test_a_server_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:1/v1")
+    LiteLLM("openai/tiny").check()
+
+
+def test_a_name_without_a_provider_is_told_how_models_are_named(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="unknown model 'tiny': name it PROVIDER/MODEL"):
+        LiteLLM("tiny").check()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_dot_env_file_of_the_working_folder_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=from-a-file\n")
+    program = "import os; from agents.model import LiteLLM\ntry: LiteLLM('openai/x').check()\nexcept Exception as e: print(e)"
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True
+    )
+    assert "has no key: set OPENAI_API_KEY" in done.stdout
+
+
+def test_importing_the_writers_loads_neither_litellm_nor_jinja2() -> None:
+    program = "import sys, agents.coder, agents.model; print([m for m in ('litellm', 'jinja2', 'httpx') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_scripted_model_answers_in_order_and_keeps_its_prompts() -> None:
+    priced = Completion(text="two", model="other", cost=Cost(usd=1.0))
+    model = ScriptedModel(["one", priced])
+    assert model.complete(PROMPT).text == "one"
+    assert model.complete(PROMPT) is priced
+    assert model.prompts == [PROMPT, PROMPT]
+    with pytest.raises(ModelError, match="no reply number 3"):
+        model.complete(PROMPT)
+
+
+def test_a_scripted_model_may_answer_from_the_prompt_or_fail() -> None:
+    assert ScriptedModel(lambda prompt: prompt.key).complete(PROMPT).text == PROMPT.key
+    with pytest.raises(ModelError, match="overloaded"):
+        ScriptedModel([ModelError("overloaded", fatal=False)]).complete(PROMPT)

@@ -1,0 +1,234 @@
+"""Plain commands in every sandbox: what comes back, and what cannot be reached."""
+
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from evolve.errors import SandboxError, UsageError
+from evolve.types import Execution, Job, Limits, Sandbox
+from sandboxes import doctor, open_sandbox
+from sandboxes.docker import DockerSandbox, connect, orphans
+from sandboxes.process import ProcessSandbox
+from tests.conftest import open_kind, require_docker
+
+LIMITS = Limits(seconds=5, memory_mb=512, processes=32, output_kb=4)
+
+
+def shell(sandbox: Sandbox, script: str, **files: str) -> Execution:
+    return sandbox.run(Job(argv=("sh", "-c", script), files=files, limits=LIMITS))
+
+
+def python(sandbox: Sandbox, script: str) -> Execution:
+    return sandbox.run(Job(argv=("python3", "main.py"), files={"main.py": script}, limits=LIMITS))
+
+
+def isolated(sandbox: Sandbox) -> bool:
+    return sandbox.name != "process"
+
+
+def test_output_exit_code_and_files_come_back_as_they_were(sandbox: Sandbox) -> None:
+    files = {"in/data.txt": "hello\n"}
+    job = Job(argv=("sh", "-c", "cat in/data.txt; cat; echo bad >&2; exit 3"), files=files, stdin="typed", limits=LIMITS)
+    execution = sandbox.run(job)
+    assert execution.exit_code == 3
+    assert execution.stdout == "hello\ntyped"
+    assert execution.stderr == "bad\n"
+    assert execution.peak_memory_mb > 0
+
+
+def test_a_command_that_is_not_there_is_the_candidates_failure(sandbox: Sandbox) -> None:
+    execution = sandbox.run(Job(argv=("no-such-program",), limits=LIMITS))
+    assert execution.exit_code == 127
+    assert "no-such-program" in execution.stderr
+
+
+def test_output_is_capped_and_the_rest_is_thrown_away(sandbox: Sandbox) -> None:
+    execution = shell(sandbox, "head -c 3000000 /dev/zero | tr '\\0' x; echo end >&2")
+    assert len(execution.stdout) == 4096
+    assert execution.exit_code == 0
+
+
+def test_no_environment_variable_of_the_host_is_seen(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_API_KEY", "sk-very-secret")
+    with open_kind(sandbox.name) as fresh:
+        script = "env; cat /proc/$PPID/environ 2>/dev/null; cat /proc/1/environ 2>/dev/null; cat /proc/[0-9]*/environ"
+        execution = shell(fresh, script + " 2>/dev/null; true")
+    assert "sk-very-secret" not in execution.stdout
+    assert "PATH=" in execution.stdout
+
+
+def test_an_infinite_loop_costs_its_limit_and_no_more(sandbox: Sandbox) -> None:
+    limits = Limits(seconds=0.5)
+    started = time.monotonic()
+    execution = sandbox.run(Job(argv=("sh", "-c", "while :; do :; done"), limits=limits))
+    assert execution.timed_out
+    assert execution.exit_code is None
+    assert time.monotonic() - started < 5
+    assert shell(sandbox, "echo fine").stdout == "fine\n"
+
+
+def test_a_fork_bomb_is_contained_and_the_next_job_runs(sandbox: Sandbox) -> None:
+    bomb = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass\n"
+    limits = Limits(seconds=1, processes=32)
+    execution = sandbox.run(Job(argv=("python3", "main.py"), files={"main.py": bomb}, limits=limits))
+    assert execution.timed_out
+    assert shell(sandbox, "echo fine").stdout == "fine\n"
+
+
+def test_more_memory_than_the_limit_is_not_to_be_had(sandbox: Sandbox) -> None:
+    execution = python(sandbox, "x = bytearray(4 * 2**30)\nprint(len(x))\n")
+    assert execution.out_of_memory
+    assert execution.exit_code != 0
+    assert execution.stdout == ""
+
+
+def test_a_crash_is_named_by_its_signal(sandbox: Sandbox) -> None:
+    assert shell(sandbox, "kill -SEGV $$").killed == "SIGSEGV"
+
+
+def test_processes_and_files_do_not_outlive_their_job(sandbox: Sandbox) -> None:
+    script = "mkdir -p box/deep; touch box/deep/file; chmod 0 box/deep; (setsid sleep 987 &) ; echo $PWD"
+    folder = shell(sandbox, script).stdout.strip()
+    after = shell(sandbox, f"ls -d {folder}; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")
+    assert "sleep 987" not in after.stdout
+    assert folder not in after.stdout
+
+
+def test_jobs_leave_no_messages_for_later_ones(sandbox: Sandbox) -> None:
+    if not isolated(sandbox):
+        pytest.skip("the warning of the plain process sandbox says so")
+    shell(sandbox, "echo memo > /tmp/memo; mkdir /tmp/d; echo memo > /dev/shm/memo; true")
+    assert shell(sandbox, "cat /tmp/memo /dev/shm/memo; ls /tmp").stdout == ""
+
+
+def test_a_candidate_is_nobody_and_can_change_nothing(sandbox: Sandbox) -> None:
+    if os.getuid() != 0 and sandbox.name != "docker":
+        pytest.skip("without root the candidate is the same user, as the warning says")
+    execution = shell(sandbox, "id -u; touch /usr/evil /etc/evil /evil; kill -9 $PPID; echo alive")
+    assert int(execution.stdout.split()[0]) > 60000
+    assert execution.stdout.split()[1:] == ["alive"]
+    assert not any(Path(place).exists() for place in ("/usr/evil", "/etc/evil", "/evil"))
+
+
+def test_there_is_no_network(sandbox: Sandbox) -> None:
+    if not isolated(sandbox):
+        pytest.skip("the warning of the plain process sandbox says so")
+    script = "import socket\nsocket.create_connection(('198.51.100.1', 80), timeout=2)\n"
+    execution = python(sandbox, script)
+    assert execution.exit_code == 1
+    assert "unreachable" in execution.stderr
+
+
+def test_the_files_of_this_machine_are_not_there(sandbox: Sandbox, tmp_path: Path) -> None:
+    if not isolated(sandbox):
+        pytest.skip("the warning of the plain process sandbox says so")
+    (tmp_path / "secret").write_text("secret")
+    tmp_path.chmod(0o755)
+    assert shell(sandbox, f"cat {tmp_path}/secret").stdout == ""
+
+
+def test_a_file_name_that_leaves_the_folder_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxError, match="leaves the folder"):
+        sandbox.run(Job(argv=("true",), files={"../evil": ""}))
+    assert shell(sandbox, "echo fine").stdout == "fine\n"
+
+
+def test_two_threads_share_a_sandbox(sandbox: Sandbox) -> None:
+    seen: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        seen[number] = shell(sandbox, f"sleep 0.05; echo {number}").stdout.strip()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {number: str(number) for number in range(5)}
+
+
+def test_a_fresh_job_runs_where_none_has_been(sandbox: Sandbox) -> None:
+    first = sandbox.run(Job(argv=("sh", "-c", "echo $PWD"), limits=LIMITS, fresh=True))
+    assert first.stdout.strip().endswith("job1/candidate")
+
+
+@pytest.mark.parametrize("kind", ["process", "process+bwrap"])
+def test_closing_leaves_no_process_and_no_folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with open_kind(kind) as opened:
+        shell(opened, "true")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("evolve-work")] == []
+    assert subprocess.run(["pgrep", "-f", str(tmp_path)], check=False, capture_output=True).stdout == b""
+
+
+def test_a_machine_without_a_compiler_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SandboxError, match="apt-get install gcc.*--sandbox docker"):
+        ProcessSandbox()
+
+
+def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="auto, docker, process"):
+        open_sandbox("vm")
+
+
+def test_auto_without_an_engine_is_the_process_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+    with open_sandbox("auto") as opened:
+        assert opened.name.startswith("process")
+    assert {finding.name: finding.ok for finding in doctor()}["docker"] is False
+    with pytest.raises(SandboxError, match="--sandbox process"):
+        open_sandbox("docker")
+
+
+def test_the_plain_process_sandbox_says_what_it_does_not_protect_from() -> None:
+    with ProcessSandbox(wrapped=False) as opened:
+        assert "network" in opened.warning
+
+
+@pytest.mark.docker
+def test_containers_go_with_their_sandbox_and_orphans_with_the_next_one() -> None:
+    require_docker()
+    script = (
+        "import os, signal; from sandboxes.docker import DockerSandbox; from evolve.types import Job\n"
+        "s = DockerSandbox(); s.run(Job(argv=('true',))); print(s._pool._idle[0][0]._container.name, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    import sys
+
+    killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    name = killed.stdout.strip()
+    assert name
+    with DockerSandbox() as opened:
+        shell(opened, "true")
+        assert not orphans(opened._client)
+    client = connect()
+    try:
+        mine = client.containers.list(all=True, filters={"label": f"evolve.pid={os.getpid()}"})
+        assert name not in [container.name for container in client.containers.list(all=True)]
+        assert len(mine) <= 1, "only the session's own"
+    finally:
+        client.close()
+
+
+@pytest.mark.docker
+def test_a_container_has_every_restriction() -> None:
+    require_docker()
+    with DockerSandbox() as opened:
+        shell(opened, "true")
+        (mine, _), *_ = opened._pool._idle
+        config = mine._container.attrs or {}  # type: ignore[attr-defined]
+        mine._container.reload()  # type: ignore[attr-defined]
+        host = mine._container.attrs["HostConfig"]  # type: ignore[attr-defined]
+    assert config
+    assert host["NetworkMode"] == "none"
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["PidsLimit"] > 0
+    assert host["Memory"] == host["MemorySwap"] > 0
+    assert not host["Binds"]
