@@ -32,6 +32,7 @@ FRESH_SHARE = 0.5
 """Of the drafts after a failure, those that start from the seed and only hear of the failure."""
 LONG_FILE = 120
 """Lines; from there on edits are asked for rather than the whole file."""
+_FLAGS = re.compile(r"\s*//\s*flags:(?:[ \t]+-[\w=,.+-]+)+[ \t]*$", re.MULTILINE)
 
 
 class Coder:
@@ -83,13 +84,14 @@ class Coder:
             last=last,
             failed=_to_mend(last, brief.rng),
             experiences=as_data(brief.recalled, tokens=EXPERIENCE_TOKENS),
-            edits=any(code.count("\n") > LONG_FILE for code in shown.values()),
+            edits=_long(shown),
         )
         return (Message(role="system", content=self._render("system.j2")), Message(role="user", content=user))
 
     def _repair(self, text: str, problem: str, shown: Mapping[str, str]) -> tuple[Message, ...]:
         said = Message(role="assistant", content=_clipped(text, LONGEST_CODE) or "(nothing)")
-        return (said, Message(role="user", content=self._render("repair.j2", problem=problem, files=shown)))
+        request = self._render("repair.j2", problem=problem, files=shown, edits=_long(shown))
+        return (said, Message(role="user", content=request))
 
     def _render(self, template: str, **values: object) -> str:
         from jinja2 import TemplateError
@@ -120,6 +122,10 @@ def _shown(brief: Brief) -> dict[str, str]:
     return {name: _bare(name, code) for name, code in brief.parent.candidate.files.items()}
 
 
+def _long(files: Mapping[str, str]) -> bool:
+    return any(code.count("\n") > LONG_FILE for code in files.values())
+
+
 def _news(brief: Brief) -> Attempt | None:
     """The newest attempt on the task, where it failed after the parent was judged."""
     last = brief.last
@@ -142,9 +148,10 @@ def _repeats(reply: Reply, brief: Brief) -> str:
 
 
 def _bare(name: str, code: str) -> str:
-    """Without comments and the blank lines they leave at the start."""
+    """Without comments, but for a first line of compiler flags, which a domain may read."""
+    flags = _FLAGS.match(code)
     lines = [line.rstrip() for line in without_comments(name, code).splitlines()]
-    return "\n".join(lines).lstrip("\n") + "\n"
+    return (f"{flags[0].strip()}\n" if flags else "") + "\n".join(lines).lstrip("\n") + "\n"
 
 
 def _fenced(text: str, language: str = "") -> str:

@@ -53,7 +53,7 @@ class LiteLLM:
         self._seconds_left = seconds_left
         self._on_wait = on_wait
         self._sleep = sleep
-        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._rng = rng or random.Random()
 
     @property
     def name(self) -> str:

@@ -107,10 +107,7 @@ def _rewritten(
         return {}, f"there is no code block in the reply; give the complete file {whole} in one"
     chosen = _chosen(found, shown, required)
     if truncated and not all(block.closed for block in chosen.values()):
-        return (
-            {},
-            f"the reply was cut off at the token limit before the code ended; give only the code of {whole}, shorter",
-        )
+        return {}, "the reply was cut off at the token limit before the code ended; give the code alone, and shorter"
     if not chosen:
         return {}, "the code block has no file name; write it after the language, as in ```c kernel.c"
     elided = [match[0].strip() for block in chosen.values() if (match := _ELISION.search(block.code))]
@@ -135,7 +132,8 @@ def _chosen(found: list[Block], shown: Mapping[str, str], required: frozenset[st
     named = {name: block for block in found for name in shown if block.name and _same_file(block.name, name)}
     if named:
         return named
-    homes = [name for name, code in shown.items() if any(_defines(code, function) for function in required)]
+    defined = [function for function in required if _defines(best.code, function)]
+    homes = [name for name, code in shown.items() if any(_defines(code, function) for function in defined)]
     return {homes[0]: best} if len(homes) == 1 else {}
 
 

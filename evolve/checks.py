@@ -23,8 +23,8 @@ def doctor() -> list[Check]:
     from sandboxes import doctor as sandbox_checks
 
     sandboxes = [Check(name, ok, needed=False, text=text) for name, ok, text in sandbox_checks()]
-    any_sandbox = any(check.ok for check in sandboxes if check.name in {"docker", "process"})
-    some = Check("a sandbox", any_sandbox, needed=True, text="one of docker and process is enough")
+    any_sandbox = any(check.ok for check in sandboxes if check.name in {"docker", "gcc"})
+    some = Check("a sandbox", any_sandbox, needed=True, text="docker, or gcc for the process sandbox")
     return [_folder(), _disk(), *sandboxes, some, _knowledge_base(), _domains(), _keys()]
 
 

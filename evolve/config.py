@@ -10,14 +10,14 @@ from pathlib import Path
 from agents.writer import Writer
 from evolve.budget import Budget, Ceilings, MeteredModel
 from evolve.domain import Domain
-from evolve.errors import UsageError
+from evolve.errors import UsageError, found_at_the_start
 from evolve.home import home
 from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
 from evolve.plugins import all_tasks, load_domains, select
 from evolve.run import JOURNAL, Run, Settings
-from evolve.types import Sandbox
 from knowledge.memory import Memory
+from sandboxes import Isolation
 
 OFFLINE = "offline"
 """The model name of the search that needs no model."""
@@ -97,17 +97,18 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
     Raises UsageError or InfrastructureError, each with one sentence.
     """
     with ExitStack() as stack:
-        domains = load_domains(settings.domains)
-        tasks = select(all_tasks(domains), settings.tasks, None)
-        check_model(settings.model)
-        sandbox = stack.enter_context(open_sandbox(settings.sandbox))
-        memory = stack.enter_context(open_kb(Path(settings.kb)))
-        run = run or Run.create(runs_folder(), settings)
-        stack.enter_context(run.locked())
-        journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
-        stack.callback(journal.close)
-        journal.record_fact("sandbox", sandbox.name)
-        budget = Budget(settings.ceilings, journal)
+        with found_at_the_start():
+            domains = load_domains(settings.domains)
+            tasks = select(all_tasks(domains), settings.tasks, None)
+            check_model(settings.model)
+            sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel))
+            memory = stack.enter_context(open_kb(Path(settings.kb)))
+            run = run or Run.create(runs_folder(), settings)
+            stack.enter_context(run.locked())
+            journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
+            stack.callback(journal.close)
+            journal.record_fact("sandbox", sandbox.name)
+            budget = Budget(settings.ceilings, journal)
         yield (
             run,
             Parts(
@@ -128,10 +129,12 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
         )
 
 
-def open_sandbox(kind: str) -> Sandbox:
+def open_sandbox(kind: str, *, parallel: int = 1) -> Isolation:
+    """A context manager. Raises UsageError where `kind` cannot work."""
     from sandboxes import open_sandbox as opened
 
-    return opened(kind)
+    with found_at_the_start():
+        return opened(kind, parallel=parallel)
 
 
 def open_kb(folder: Path | None) -> Memory:

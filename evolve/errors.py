@@ -1,7 +1,7 @@
 """Every exception of the framework, one for each boundary that can break.
 
     EvolveError
-    ├── UsageError            the user asked for something that cannot be (exit code 2)
+    ├── UsageError            what was asked for cannot be done here (exit code 2)
     │   └── NotFoundError     a task, run, domain or experience that is not there; says what is
     ├── BudgetExceededError   a hard ceiling was reached before a call (ends the run, exit code 0 or 1)
     └── InfrastructureError   something outside the candidate broke (exit code 3)
@@ -10,8 +10,12 @@
         ├── StorageError      the journal or the knowledge base could not be read or written
         └── PluginError       a domain or writer raised where its contract forbids it
 
-A candidate that fails is no exception: it is an `Evaluation` without a score.
+A candidate that fails is no exception: it is an `Evaluation` without a score. Infrastructure that is not there when
+a run starts (no compiler, no space, nobody at the model's address) is a `UsageError`: see `found_at_the_start`.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class EvolveError(Exception):
@@ -63,3 +67,12 @@ class StorageError(InfrastructureError):
 
 class PluginError(InfrastructureError):
     pass
+
+
+@contextmanager
+def found_at_the_start() -> Iterator[None]:
+    """What is broken before anything has been judged is a matter of set-up: UsageError, exit code 2."""
+    try:
+        yield
+    except (SandboxError, ModelError, StorageError) as error:
+        raise UsageError(str(error)) from error

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from evolve.budget import Ceilings
 from evolve.checkpoint import open_checkpointer, prune
-from evolve.errors import StorageError, UsageError
+from evolve.errors import StorageError, UsageError, found_at_the_start
 from evolve.orchestrator import Orchestrator
 from evolve.parts import Parts, Step
 from evolve.types import Frozen
@@ -124,8 +124,11 @@ class Run:
         failure = orchestrator.failure
         parts.journal.record_fact("status", FAILED if failure else COMPLETE)
         parts.journal.record_fact("stopped", str(failure) if failure else orchestrator.stopped)
-        if failure:
+        if failure and parts.journal.judged():
             raise failure
+        if failure:
+            with found_at_the_start():
+                raise failure
         parts.listen(Step("end"))
         return orchestrator.stopped
 

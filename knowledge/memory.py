@@ -24,8 +24,8 @@ INSIGHTS = 64
 """Insights that compete for the slot kept for them."""
 ENOUGH = 1000
 """Records that the words of one recall may lead to, at 4 microseconds each."""
-LEAST_SLOTS = 3
-"""Slots from which on one is kept for an insight."""
+LEAST_SLOTS, SLOTS_PER_INSIGHT = 3, 4
+"""From three slots on, one in four is kept for an insight; insights then take no others."""
 
 
 class Found(NamedTuple):
@@ -103,8 +103,8 @@ class Memory:
 
         `state`: the bottleneck of what is to be improved, empty when unknown. Nothing that comes from a task in
         `hold_out` is recalled, neither its own experiences nor insights that rest on them.
-        With `k` of 3 and more one slot is kept for an insight, and no task fills more than half of the slots
-        while another has something to offer.
+        With `k` of 3 and more one slot in four is kept for an insight, and no task fills more than half of the
+        slots while another has something to offer.
         """
         lines = self._ledger.receipt(attempt)
         if lines is None:
@@ -122,29 +122,26 @@ class Memory:
             return card.domain in {task.domain, ""} and card.task not in hold_out and card.id not in barred
 
         query = _query(task, stage, state)
-        lines = self._insight(task, stage, state, query, rng, allowed) if k >= LEAST_SLOTS else []
-        taken = {line.item for line in lines}
+        kept = max(1, k // SLOTS_PER_INSIGHT) if k >= LEAST_SLOTS else 0
+        lines = self._chosen(self._insights(task, state, query, allowed), kept, rng, stage, state, most=kept)
         slots = k - len(lines)
         matches = self._retrieval.around(
             query,
             FACTOR * POOL_FACTOR * slots,
-            keep=lambda card: allowed(card) and card.id not in taken,
+            keep=lambda card: allowed(card) and not (kept and card.kind == distil.INSIGHT),
             more=self._bank.leaders(task.domain, state),
             enough=ENOUGH,
         )
         pool = _pool(matches, task.id, POOL_FACTOR * slots)
         return lines + self._chosen(pool, slots, rng, stage, state, most=max(1, k // 2))
 
-    def _insight(
-        self, task: Task, stage: str, state: str, query: str, rng: Random, allowed: Callable[[Card], bool]
-    ) -> list[Line]:
-        """The most valued insight about this very state, or about any where there is none."""
+    def _insights(self, task: Task, state: str, query: str, allowed: Callable[[Card], bool]) -> list[Match]:
+        """Those about this very state, or about any where there is none; the most promising first."""
         for where in (state, None):
             cards = [card for card in self._bank.insights(task.domain, where, INSIGHTS) if allowed(card)]
             if cards:
                 similar = self._retrieval.similarities(cards, query)
-                matches = [Match(card, similar.get(card.id, 0.0), 0.0) for card in cards]
-                return self._chosen(matches, 1, rng, stage, state, most=None)
+                return [Match(card, similar.get(card.id, 0.0), 0.0) for card in cards]
         return []
 
     def _chosen(

@@ -5,6 +5,7 @@ import hashlib
 import io
 import logging
 import os
+import socket
 import tarfile
 import time
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 BASE_VARIABLE = "EVOLVE_SANDBOX_BASE"
 DEFAULT_BASE = "debian:bookworm-slim"
+UNIX = "unix://"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 LABEL = "evolve"
 WORK = "/work"
 BOOT = "import sys; sys.path.insert(0, '/opt/evolve'); from referee.server import main; main()"
@@ -56,6 +59,7 @@ def connect(seconds: int = 60) -> "DockerClient":
     import docker
 
     with _engine_errors("connecting"):
+        _knock(seconds)
         client = docker.from_env(timeout=seconds)
         try:
             client.ping()
@@ -63,6 +67,15 @@ def connect(seconds: int = 60) -> "DockerClient":
             client.close()
             raise
     return client
+
+
+def _knock(seconds: float) -> None:
+    """See whether anybody listens, before docker-py, which leaks the sockets that it fails to connect."""
+    address = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    if address.startswith(UNIX):
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(seconds)
+            line.connect(address.removeprefix(UNIX))
 
 
 def engine_answers() -> bool:
@@ -187,7 +200,7 @@ def _settings(client: "DockerClient", lease: Lease) -> dict[str, Any]:
     }
 
 
-class _Contained:
+class Contained:
     """A referee in a container of its own. When this process dies, its input ends and the container with it."""
 
     def __init__(self, client: "DockerClient", tag: str) -> None:
@@ -255,7 +268,7 @@ class DockerSandbox:
         except SandboxError:
             self._client.close()
             raise
-        self._pool = Pool(lambda: _Contained(self._client, tag), parallel)
+        self._pool = Pool(lambda: Contained(self._client, tag), parallel)
 
     def run(self, job: Job) -> Execution:
         return self._pool.run(job)

@@ -52,7 +52,7 @@ def _wrapping() -> list[str]:
     """The command line up to the program: new namespaces, the system read-only, empty places to write in."""
     python = {sys.prefix, sys.base_prefix, str(Path(__file__).parent / "referee")}
     shown = [*SYSTEM, *sorted(python)]
-    bound = [word for path in shown if Path(path).exists() for word in ("--ro-bind", path, path)]
+    bound = [word for path in shown if Path(path).exists() for word in _showing(Path(path))]
     if os.getuid() == 0:
         rights = ["--cap-drop", "ALL"]
         for name in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL"):
@@ -64,6 +64,12 @@ def _wrapping() -> list[str]:
     for place in ("/tmp", WORK):  # noqa: S108 - inside
         empty += ["--perms", "1777", "--tmpfs", place]
     return ["bwrap", *rights, *kept_apart, "--die-with-parent", "--new-session", *empty, *bound, "--chdir", "/"]
+
+
+def _showing(path: Path) -> list[str]:
+    """Bind one path; the folders above it are new and empty, and the candidate may pass through them."""
+    above = [str(parent) for parent in reversed(path.parents) if parent != Path("/")]
+    return [word for parent in above for word in ("--perms", "0755", "--dir", parent)] + ["--ro-bind", str(path), str(path)]
 
 
 class _Child:

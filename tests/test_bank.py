@@ -37,7 +37,7 @@ def bank(tmp_path: Path) -> Iterator[Bank]:
 
 
 def put(bank: Bank, name: str, text: str = "tiling gained 2x", **fields: str) -> None:
-    experience = Experience(id=name, kind="trace", text=text, task="t", **fields)  # type: ignore[arg-type]
+    experience = Experience(id=name, kind="trace", text=text, task="t", **fields)
     with bank.transaction():
         bank.add_event(f"event of {name}", kind="attempt", task="t", data="{}", record=name)
         bank.put(experience, keys=text, content="", vector=np.ones(4, dtype=np.float32), embedding="ones", why="test")

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ class Provider(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behaviours: list[Behaviour] = []
-        self.requests: list[dict[str, object]] = []
+        self.requests: list[dict[str, Any]] = []
         self.stopped = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -40,11 +42,12 @@ class Provider(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Provider
+    request_body: dict[str, Any]
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        self.request_body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         provider = self.server
-        provider.requests.append(json.loads(body))
+        provider.requests.append(self.request_body)
         provider.behaviours[min(len(provider.requests), len(provider.behaviours)) - 1](self)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
@@ -57,6 +60,11 @@ def says(text: str, *, finish: str = "stop", usage: bool = True) -> Behaviour:
     answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny"}
     answer |= {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
     return lambda handler: _send(handler, 200, json.dumps(answer | ({"usage": counts} if usage else {})))
+
+
+def echoes(handler: BaseHTTPRequestHandler) -> None:
+    assert isinstance(handler, _Handler)
+    says(handler.request_body["messages"][0]["content"])(handler)
 
 
 def refuses(status: int, message: str, *, code: str = "", after: str = "") -> Behaviour:
@@ -260,10 +268,21 @@ def test_an_address_where_nobody_listens_is_fatal_at_once(monkeypatch: pytest.Mo
     assert waits.seconds == []
 
 
+def test_calls_from_several_threads_get_their_own_answers(provider: Provider) -> None:
+    provider.behaviours = [echoes]
+    model = Waits().model()
+
+    def ask(number: int) -> str:
+        return model.complete(Prompt(key="k", messages=(Message(role="user", content=f"number {number}"),))).text
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(16))) == [f"number {number}" for number in range(16)]
+
+
 def test_a_model_without_a_key_is_told_which_variable_would_have_worked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_API_BASE", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UsageError, match="set OPENAI_API_KEY .or OPENAI_API_BASE"):
+    with pytest.raises(UsageError, match=r"set OPENAI_API_KEY \(or OPENAI_API_BASE"):
         LiteLLM("openai/gpt-4o").check()
     with pytest.raises(UsageError, match="set ANTHROPIC_API_KEY, or use --model offline"):
         LiteLLM("anthropic/claude-sonnet-4").check()
@@ -283,20 +302,23 @@ def test_a_name_without_a_provider_is_told_how_models_are_named(capfd: pytest.Ca
     assert capfd.readouterr() == ("", "")
 
 
+def python(program: str, folder: Path) -> str:
+    """What a fresh interpreter prints, started in `folder` without our environment."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_a_dot_env_file_of_the_working_folder_is_not_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OPENAI_API_KEY=from-a-file\n")
-    program = "import os; from agents.model import LiteLLM\ntry: LiteLLM('openai/x').check()\nexcept Exception as e: print(e)"
-    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True
-    )
-    assert "has no key: set OPENAI_API_KEY" in done.stdout
+    program = "import os, agents.model as m; m._litellm(); print(os.environ.get('OPENAI_API_KEY'))"
+    assert python(program, tmp_path) == "None"
 
 
-def test_importing_the_writers_loads_neither_litellm_nor_jinja2() -> None:
-    program = "import sys, agents.coder, agents.model; print([m for m in ('litellm', 'jinja2', 'httpx') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_importing_the_writers_loads_neither_litellm_nor_jinja2(tmp_path: Path) -> None:
+    program = "import sys, agents.coder, agents.model; print({'litellm', 'jinja2', 'httpx'} & sys.modules.keys())"
+    assert python(program, tmp_path) == "set()"
 
 
 def test_a_scripted_model_answers_in_order_and_keeps_its_prompts() -> None:

@@ -34,7 +34,7 @@ def test_an_unreadable_retry_after_is_none() -> None:
     [
         ("litellm.AuthenticationError: AuthenticationError: OpenAIException - Wrong key.", "Wrong key."),
         (
-            'litellm.AuthenticationError: AnthropicException - {"type":"error","error":{"message":"invalid x-api-key"}}',
+            'litellm.AuthenticationError: AnthropicException - {"error":{"message":"invalid x-api-key"}}',
             "invalid x-api-key",
         ),
         ("litellm.BadRequestError: OpenAIException - use {braces} with care", "use {braces} with care"),

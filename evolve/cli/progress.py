@@ -70,12 +70,12 @@ class Progress:
         attempt = self._parts.journal.attempt(step.plan.id)
         if attempt is None:
             return ""
-        verdict, row = attempt.evaluation, self._rows[step.plan.task]
+        verdict = attempt.evaluation
         outcome = speed_up(verdict.score) if verdict.feasible else verdict.feedback.strip().partition("\n")[0][:90]
         mark = "  <- best" if step.text else ""
-        of = self._parts.per_task
+        total = self._parts.per_task * len(self._parts.tasks)
         return (
-            f"[{row.attempts}/{of}] {step.plan.task} {step.plan.stage}: "
+            f"[{attempt.position}/{total}] {step.plan.task} {step.plan.stage}: "
             f"{attempt.candidate.technique or 'no technique named'}: {outcome}{mark}"
         )
 

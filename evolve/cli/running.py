@@ -88,6 +88,8 @@ def _execute(settings: "Settings", run: "Run | None", *, json: bool) -> int:
                 f"run {name}: {len(parts.tasks)} task(s), {settings.ceilings.attempts} attempts each, "
                 f"model {settings.model}, sandbox {parts.sandbox.name}, seed {settings.seed}\n"
             )
+            if warning := getattr(parts.sandbox, "warning", ""):
+                sys.stderr.write(f"{warning}\n")
             with progress:
                 progress.watch(parts)
                 folder.execute(parts)

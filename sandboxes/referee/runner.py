@@ -151,7 +151,9 @@ class Runner:
         if fault.kind == UNLOADABLE:
             reason = "memory" if "allocate memory" in fault.text else "symbol"
             raise RejectedError("builds", reason, f"the library cannot be loaded: {fault.text}")
-        raise RejectedError("correct", "memory", "left no room in its address space for the buffers")
+        if fault.kind == UNMAPPABLE:
+            raise RejectedError("correct", "memory", "left no room in its address space for the buffers")
+        raise RejectedError("authentic", "forged_answer", "wrote to the channel between the runner and the referee")
 
     def _death(self, fault: Fault, doing: str) -> RejectedError:
         """The process is ending or has: why, for the writer."""
@@ -181,7 +183,7 @@ class Runner:
         return RejectedError("correct", "crash", f"{what} {where}".strip() + f" (while {doing}): {ended_by}")
 
     def _name(self, buffer: int) -> str:
-        return f"buffer argument {buffer}"
+        return f"argument {buffer}"
 
     def close(self) -> None:
         """End the process; its outputs stay readable."""

@@ -106,7 +106,8 @@ class Server:
     def _remove(self, folder: Path) -> bool:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
-            self._as_candidate(folder)
+            for box in folder.iterdir():
+                self._as_candidate(box)
             shutil.rmtree(folder, ignore_errors=True)
         return not folder.exists()
 

@@ -85,7 +85,7 @@ def _compute_saturated(evidence: Evidence) -> str | None:
 
 
 def _library_calls(evidence: Evidence) -> str | None:
-    for loop in evidence.features.loops:
+    for loop in evidence.features.hot:
         if loop.calls and loop.line not in evidence.vectorised:
             names = ", ".join(sorted(loop.calls))
             return f"line {loop.line}: the loop calls {names} once per element, which keeps it from being vectorised"

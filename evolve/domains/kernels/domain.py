@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Kernels(Domain):
     name = "kernels"
 
-    def __init__(self) -> None:
+    def __init__(self, samples: int = 15, seconds: float = 4.0) -> None:
+        """Timing one candidate takes so many samples, and so many seconds at most."""
+        self._effort = (samples, seconds)
         self._tasks: tuple[Task, ...] = ()
         self._lock = Lock()
 
@@ -44,10 +46,11 @@ class Kernels(Domain):
         if refusal:
             return refusal
         peaks = self._peaks(sandbox)
-        measured = judge.read(entry, sandbox.run(judge.job(entry, source, fresh=fresh)))
+        effort = judge.Effort(*self._effort)
+        measured = judge.read(entry, source, sandbox.run(judge.job(entry, source, effort, task.limits, fresh=fresh)))
         if isinstance(measured, judge.Measured) and measured.speedup.noisy:
-            again = judge.read(entry, sandbox.run(judge.job(entry, source, fresh=fresh, checked=False)))
-            measured = judge.calmer(measured, again)
+            timed_only = judge.job(entry, source, effort, task.limits, fresh=fresh, checked=False)
+            measured = judge.calmer(measured, judge.read(entry, source, sandbox.run(timed_only)))
         if isinstance(measured, Evaluation):
             return measured
         if judge.impossible(measured, judge.least_ms(entry, measured, peaks)):

@@ -19,7 +19,13 @@ class Loop(NamedTuple):
     last: int
     """Line of its last token."""
     variable: str
+    depth: int
+    """Loops around it."""
     innermost: bool
+    fixed: bool
+    """Its bound is a number."""
+    remainder: bool
+    """It seems to do what a blocked loop leaves over: it begins at no number or outer variable, or in an `else`."""
     reassociated: bool
     """An `omp simd` pragma with a reduction lets the compiler reorder its sums."""
     calls: frozenset[str]
@@ -36,40 +42,87 @@ class Features(NamedTuple):
     intrinsics: bool
 
     @property
+    def hot(self) -> list[Loop]:
+        """Loops that are no remainders."""
+        return [loop for loop in self.loops if not loop.remainder]
+
+    @property
     def inner(self) -> list[Loop]:
-        return [loop for loop in self.loops if loop.innermost]
+        """Innermost hot loops, less those that only combine a fixed number of lanes beside deeper ones."""
+        deepest = max((loop.depth for loop in self.hot), default=0)
+        return [loop for loop in self.hot if loop.innermost and (loop.depth == deepest or not loop.fixed)]
+
+
+class _Span(NamedTuple):
+    """Where a loop's tokens are: `for`, the end of its head, its last one."""
+
+    start: int
+    head_end: int
+    end: int
 
 
 def features(source: str) -> Features:
     stream = tokens(source)
-    loops = tuple(
-        _loop(stream, index) for index, token in enumerate(stream) if token.kind == "name" and token.text == "for"
-    )
+    spans = [_span(stream, index) for index, token in enumerate(stream) if (token.kind, token.text) == ("name", "for")]
+    loops: list[Loop] = []
+    for span in spans:
+        around = [loops[i] for i, other in enumerate(spans[: len(loops)]) if other.start < span.start < other.end]
+        loops.append(_loop(stream, span, around))
     pragmas = " ".join(token.text for token in stream if token.kind == "directive")
     return Features(
-        loops=loops,
+        loops=tuple(loops),
         parallel=re.search(r"\bomp\s+(\w+\s+)*(parallel|taskloop)\b", pragmas) is not None,
         intrinsics=any(re.match(r"_mm\d*_|__m\d+|vector_size", token.text) for token in stream),
     )
 
 
-def _loop(stream: Sequence[Token], index: int) -> Loop:
+def _span(stream: Sequence[Token], index: int) -> _Span:
     head_end = _closing(stream, index + 1)
-    end = _statement_end(stream, head_end + 1)
-    head, body = stream[index + 2 : head_end], stream[head_end + 1 : end + 1]
-    variable = next((head[i - 1].text for i, token in enumerate(head) if token.text == "=" and i), "")
+    return _Span(index, head_end, min(_statement_end(stream, head_end + 1), len(stream) - 1))
+
+
+def _loop(stream: Sequence[Token], span: _Span, around: Sequence[Loop]) -> Loop:
+    head, body = stream[span.start + 2 : span.head_end], stream[span.head_end + 1 : span.end + 1]
     own = _without_loops(body)
-    pragma = stream[index - 1].text if index and stream[index - 1].kind == "directive" else ""
+    pragma = stream[span.start - 1].text if span.start and stream[span.start - 1].kind == "directive" else ""
+    variable, first, bound = _head(head)
+    outer = {loop.variable for loop in around}
+    begins_late = not variable or any(token.kind == "name" and token.text not in outer for token in first)
     return Loop(
-        line=stream[index].line,
-        last=stream[min(end, len(stream) - 1)].line,
+        line=stream[span.start].line,
+        last=stream[span.end].line,
         variable=variable,
+        depth=len(around),
         innermost=not any(token.text == "for" for token in body),
+        fixed=[token.kind for token in bound] == ["number"],
+        remainder=begins_late or any(loop.remainder for loop in around) or _in_else(stream, span.start),
         reassociated="simd" in pragma and "reduction" in pragma,
         calls=frozenset(token.text for token, after in pairwise(own) if token.text in LIBM and after.text == "("),
         accumulators=_accumulators(own),
         strided=_strided(own, variable),
     )
+
+
+def _head(head: Sequence[Token]) -> tuple[str, Sequence[Token], Sequence[Token]]:
+    """The variable of a loop, what it starts from, and what it is compared with; empty where it is not of that form."""
+    ends = [index for index, token in enumerate(head) if token.text == ";"]
+    equals = next((index for index, token in enumerate(head) if token.text == "="), 0)
+    if len(ends) < 2 or not 0 < equals < ends[0]:  # noqa: PLR2004 - a head has two semicolons
+        return "", (), ()
+    compared = next((i for i in range(ends[0], ends[1]) if head[i].text in {"<", "<=", "!=", ">", ">="}), ends[1])
+    return head[equals - 1].text, head[equals + 1 : ends[0]], head[compared + 1 : ends[1]]
+
+
+def _in_else(stream: Sequence[Token], start: int) -> bool:
+    """Whether the loop stands in the braces of an `else`."""
+    depth = 0
+    for index in range(start - 1, 0, -1):
+        depth += {"}": 1, "{": -1}.get(stream[index].text, 0)
+        if depth < 0:
+            if stream[index - 1].text == "else":
+                return True
+            depth = 0
+    return False
 
 
 def _closing(stream: Sequence[Token], start: int) -> int:

@@ -18,13 +18,18 @@ from evolve.types import Evaluation, Execution, Gates, Job, Limits, Profile
 
 FLAGS = ("-O3", "-march=native", "-fopenmp")
 """Of seed and candidate alike."""
-SAMPLES = 15
-SECONDS = 4.0
-"""Most of the time for timing one candidate, staging and checking included."""
-SHORTEST_US = 500
+SHORTEST_US = 250
 """Shorter kernels are called several times a sample."""
 MARGIN = 0.8
 """Faster than this share of the least possible time is an alarm, not a record."""
+
+
+class Effort(NamedTuple):
+    """What timing one candidate may cost."""
+
+    samples: int = 15
+    seconds: float = 4.0
+    """At most, staging and checking included."""
 
 
 class _Reported(BaseModel):
@@ -64,7 +69,7 @@ def refused(source: str) -> Evaluation | None:
     return Evaluation(gates=Gates(authentic=False), feedback="\n".join(problems)) if problems else None
 
 
-def job(entry: Entry, source: str, *, fresh: bool, checked: bool = True) -> Job:
+def job(entry: Entry, source: str, effort: Effort, limits: Limits, *, fresh: bool, checked: bool = True) -> Job:
     """What the referee is to do. `checked`: also on the small shapes, before the timing."""
     spec = entry.spec
     request: Mapping[str, Any] = {
@@ -75,15 +80,14 @@ def job(entry: Entry, source: str, *, fresh: bool, checked: bool = True) -> Job:
         "cases": _cases([*spec.VISIBLE, *spec.HIDDEN]) if checked else [],
         "timed": {
             "dims": dict(spec.TIMED),
-            "samples": SAMPLES,
-            "seconds": SECONDS,
+            "samples": effort.samples,
+            "seconds": effort.seconds,
             "min_sample_us": SHORTEST_US,
         },
         "threads": 0,
         "report": True,
     }
     trusted = {"task.py": entry.module, "numerics.py": numerics(), "baseline.c": entry.seed}
-    limits = Limits(seconds=10, memory_mb=2048)
     return Job(program="measure", files={SOURCE: source}, trusted=trusted, request=request, limits=limits, fresh=fresh)
 
 
@@ -93,7 +97,7 @@ def _cases(shapes: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
     return [{"dims": dict(dims), "distribution": name} for dims in shapes for name in DISTRIBUTIONS]
 
 
-def read(entry: Entry, execution: Execution) -> Evaluation | Measured:
+def read(entry: Entry, source: str, execution: Execution) -> Evaluation | Measured:
     """The evaluation of a candidate that failed, else what was measured.
 
     Raises PluginError when the task itself is broken, SandboxError when the referee did not report.
@@ -102,7 +106,7 @@ def read(entry: Entry, execution: Execution) -> Evaluation | Measured:
 
     broken = execution.reply.get("broken_task")
     if broken:
-        raise PluginError(f"kernels/{entry.name} cannot be judged: {broken}")
+        return _broken(entry, source, str(broken))
     if not execution.reply:
         return _silent(execution)
     try:
@@ -118,6 +122,15 @@ def read(entry: Entry, execution: Execution) -> Evaluation | Measured:
     except ValueError as error:
         raise SandboxError(f"the referee's timing is unusable: {error}") from error
     return Measured(reply, found)
+
+
+def _broken(entry: Entry, source: str, words: str) -> Evaluation:
+    """Flags that the candidate asked for may spoil the seed, which is built with them too."""
+    flags = " ".join(declared_flags(source))
+    if not flags:
+        raise PluginError(f"kernels/{entry.name} cannot be judged: {words}")
+    feedback = f"wrong: with the declared flags {flags} not even the plain loops are right ({words}); drop them"
+    return Evaluation(gates=Gates(authentic=True, builds=True, correct=False), feedback=feedback)
 
 
 def _silent(execution: Execution) -> Evaluation:

@@ -81,7 +81,7 @@ def mismatch(output: NDArray[np.generic], truth: Double, single: NDArray[np.floa
     values = output.astype(np.float64)
     error, magnitude = np.abs(values - truth), np.abs(truth)
     own = np.abs(single.astype(np.float64) - truth)
-    spread = np.maximum(_by_magnitude(own, magnitude), _by_row(own))
+    spread = np.maximum(np.maximum(own, _by_row(own)), _by_magnitude(own, magnitude))
     cap = np.maximum(CAP * np.maximum(magnitude, rms), 4 * own)
     allowed = np.minimum(FACTOR * (EPS * magnitude + spread) + floor, cap)
     return _worst(values, truth, error, allowed)
@@ -102,8 +102,8 @@ def _all_within(
     for start in range(0, len(truth), step):
         block = slice(start, start + step)
         magnitude = np.abs(truth[block])
-        spread = _by_row(single[block].astype(np.float64) - truth[block])
-        allowed = FACTOR * (EPS * magnitude + spread) + floor
+        own = np.abs(single[block].astype(np.float64) - truth[block])
+        allowed = FACTOR * (EPS * magnitude + np.maximum(own, _by_row(own))) + floor
         np.minimum(allowed, CAP * np.maximum(magnitude, rms), out=allowed)
         if np.any(np.abs(output[block].astype(np.float64) - truth[block]) > allowed):
             return False

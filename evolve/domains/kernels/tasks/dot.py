@@ -24,7 +24,7 @@ HIDDEN = (
     {"N": 7},
     {"N": 65521},
 )
-TIMED = {"N": 1500000}
+TIMED = {"N": 1_000_000}
 
 
 def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, ...]:

@@ -6,7 +6,7 @@ from functools import partial
 from pycparser import c_ast
 
 from evolve.domains.kernels.transform.expressions import floating, references, types
-from evolve.domains.kernels.transform.loops import Loop, Site, fresh, loops, wrap
+from evolve.domains.kernels.transform.loops import Loop, Site, fresh, loops, put_in_front, wrap
 from evolve.domains.kernels.transform.source import Unit, expression, statements, text_of
 from evolve.domains.kernels.transform.trees import Node, names, rewrite, root, walk, written
 
@@ -73,7 +73,7 @@ def _hoist(unit: Unit, loop: Loop, spelt: str, kind: str) -> None:
         return c_ast.ID(name) if same else node
 
     loop.node.stmt.block_items = [rewrite(item, change) for item in loop.body]
-    _in_front(loop, statements(f"const {kind} {name} = {spelt};"))
+    put_in_front(loop, statements(f"const {kind} {name} = {spelt};"))
 
 
 def _reciprocal(unit: Unit, loop: Loop, spelt: str, kind: str) -> None:
@@ -84,13 +84,7 @@ def _reciprocal(unit: Unit, loop: Loop, spelt: str, kind: str) -> None:
         return c_ast.BinaryOp("*", node.left, c_ast.ID(name)) if divides else node
 
     loop.node.stmt.block_items = [rewrite(item, change) for item in loop.body]
-    _in_front(loop, statements(f"const {kind} {name} = 1.0f / ({spelt});"))
-
-
-def _in_front(loop: Loop, new: list[Node]) -> None:
-    items = loop.block.block_items
-    position = items.index(loop.node) - len(loop.pragmas)
-    items[position:position] = new
+    put_in_front(loop, statements(f"const {kind} {name} = 1.0f / ({spelt});"))
 
 
 def scalar_replacement(unit: Unit) -> Iterator[Site]:

@@ -8,8 +8,10 @@ from typing import NamedTuple
 from pycparser import c_ast
 
 from evolve.domains.kernels.transform.expressions import integer, varying
-from evolve.domains.kernels.transform.source import Unit, functions, text_of
+from evolve.domains.kernels.transform.source import Unit, expression, functions, text_of
 from evolve.domains.kernels.transform.trees import Node, names, walk, written
+
+_SHORT = 64
 
 
 class NotApplicableError(Exception):
@@ -60,6 +62,12 @@ class Loop:
     def trips(self) -> str:
         """Number of iterations, for step 1."""
         return self.high if self.low == "0" else f"({self.high}) - ({self.low})"
+
+    @property
+    def short(self) -> bool:
+        """The trip count is a small constant."""
+        ends = integer(expression(self.low)), integer(expression(self.high))
+        return None not in ends and int(self.high) - int(self.low) <= _SHORT
 
     @property
     def own(self) -> bool:
@@ -124,8 +132,15 @@ def replace(loop: Loop, new: list[Node], simd: Node | None = None) -> None:
     if simd is not None and vector:
         _insert_before(c_ast.Compound(placed), simd, vector)
     items[position - len(pragmas) : position + 1] = placed
-    for pragma in [*shared, *(pragma for around in loop.outer for pragma in around.pragmas)]:
-        pragma.string = re.sub(r" collapse\(\d\)", "", pragma.string)
+    _uncollapse([*shared, *(pragma for around in loop.outer for pragma in around.pragmas)])
+
+
+def put_in_front(loop: Loop, new: list[Node]) -> None:
+    """Statements in front of the loop and its pragmas; enclosing `collapse` clauses go."""
+    items = loop.block.block_items
+    position = items.index(loop.node) - len(loop.pragmas)
+    items[position:position] = new
+    _uncollapse([pragma for around in loop.outer for pragma in around.pragmas])
 
 
 def wrap(loop: Loop) -> Node:
@@ -134,6 +149,7 @@ def wrap(loop: Loop) -> Node:
     position = items.index(loop.node)
     block = c_ast.Compound([*pragmas, loop.node])
     items[position - len(pragmas) : position + 1] = [block]
+    _uncollapse([pragma for around in loop.outer for pragma in around.pragmas])
     return block
 
 
@@ -204,6 +220,11 @@ def _counted(node: Node, block: Node, outer: tuple[Loop, ...], function: Node) -
     if found is None or found[0] in written(node.stmt.block_items) or _leaves(node.stmt):
         return None
     return Loop(node, block, function, *found, outer)
+
+
+def _uncollapse(pragmas: list[Node]) -> None:
+    for pragma in pragmas:
+        pragma.string = re.sub(r" collapse\(\d\)", "", pragma.string)
 
 
 def _insert_before(block: Node, target: Node, pragmas: list[Node]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from pycparser import c_ast
 
 from evolve.domains.kernels.transform.expressions import references, substitute, types
-from evolve.domains.kernels.transform.loops import Loop, Site, fresh, loops
+from evolve.domains.kernels.transform.loops import Loop, Site, fresh, loops, put_in_front
 from evolve.domains.kernels.transform.source import Unit, duplicate, expression, statements, text_of
 from evolve.domains.kernels.transform.trees import Node, declared, names, rewrite, root, walk, written
 
@@ -64,9 +64,7 @@ def _pack(unit: Unit, loop: Loop, over: list[Loop], reference: Node) -> None:
         return expression(f"{buffer}[{place}]") if same else node
 
     loop.node.stmt.block_items = [rewrite(item, change) for item in loop.body]
-    items = loop.block.block_items
-    position = items.index(loop.node) - len(loop.pragmas)
-    items[position:position] = copy
+    put_in_front(loop, copy)
 
 
 def _place(over: list[Loop], extents: list[str], counters: dict[str, str]) -> str:

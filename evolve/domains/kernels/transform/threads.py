@@ -28,7 +28,7 @@ def parallel(unit: Unit) -> Iterator[Site]:
         yield Site(f"{where},{guard}", partial(_share, loop, carried, guard))
         if _collapsible(loop) and not carried:
             yield Site(f"{where}, collapse(2)", partial(_share, loop, {}, " collapse(2)"))
-        if carried and loop.step == 1 and loop.own:
+        if (carried or loop.innermost) and loop.step == 1 and loop.own:
             for size in _CHUNKS:
                 yield Site(
                     f"{where}, chunks of {size}",
@@ -47,18 +47,32 @@ def _share_all(found: list[tuple[Loop, dict[str, str]]]) -> None:
 def _shareable(loop: Loop) -> dict[str, str] | None:
     """The reductions of a loop that threads may share; None where they would race."""
     inside = any("parallel" in node.string for node in walk(loop.node) if isinstance(node, c_ast.Pragma))
-    if inside or loop.parallel or loop.pragmas or len(loop.outer) > _DEEPEST or _races(loop):
+    if inside or loop.short or loop.parallel or loop.pragmas or len(loop.outer) > _DEEPEST or _races(loop):
         return None
     return reductions(loop)
 
 
 def _races(loop: Loop) -> bool:
     """Whether iterations write the same element of an array that they share."""
-    local, stored, varying = declared(loop.body), written(loop.body), loop.varying
+    local, stored, follows = declared(loop.body), written(loop.body), _following(loop)
     return any(
-        root(reference) in stored - local and not names(reference.subscript) & varying
+        root(reference) in stored - local and not names(reference.subscript) & follows
         for reference in references(loop.body)
     )
+
+
+def _following(loop: Loop) -> set[str]:
+    """The counter and the variables that are computed from it."""
+    follows, before = {loop.var}, set[str]()
+    nodes = [node for item in loop.body for node in walk(item)]
+    while follows != before:
+        before = set(follows)
+        for node in nodes:
+            if isinstance(node, c_ast.Decl) and names(node.init) & follows:
+                follows.add(node.name)
+            elif isinstance(node, c_ast.Assignment) and names(node.rvalue) & follows:
+                follows.add(root(node.lvalue))
+    return follows
 
 
 def _collapsible(loop: Loop) -> bool:

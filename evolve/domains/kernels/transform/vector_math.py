@@ -63,7 +63,7 @@ static inline float vec_logf(float x)
   y = n * 0.693145752f + y;
   y = x > 3.40282347e38f ? x : y;
   y = x == 0.0f ? -__builtin_inff() : y;
-  y = x < 0.0f ? __builtin_nanf("") : y;
+  y = x < 0.0f ? 0.0f * __builtin_inff() : y;
   return x == x ? y : x;
 }
 """

@@ -33,7 +33,12 @@ def carries_memory(loop: Loop) -> bool:
 def simd(unit: Unit) -> Iterator[Site]:
     found: list[tuple[Loop, dict[str, str]]] = []
     for loop in loops(unit):
-        if loop.innermost and not loop.pragmas and not carries_memory(loop) and contiguous(loop.body, loop.var):
+        if (
+            loop.innermost
+            and not loop.has_pragma("simd")
+            and not carries_memory(loop)
+            and contiguous(loop.body, loop.var)
+        ):
             carried = reductions(loop)
             if carried is not None:
                 found.append((loop, carried))
@@ -49,5 +54,10 @@ def _mark_all(found: list[tuple[Loop, dict[str, str]]]) -> None:
 
 
 def _mark(loop: Loop, carried: dict[str, str]) -> None:
+    """A loop that threads share already has its reductions in that pragma."""
     items = loop.block.block_items
-    items.insert(items.index(loop.node), c_ast.Pragma(f"omp simd{clause(carried)}"))
+    shared = [pragma for pragma in loop.pragmas if "parallel for" in pragma.string]
+    for pragma in shared:
+        pragma.string = pragma.string.replace("parallel for", "parallel for simd")
+    if not shared:
+        items.insert(items.index(loop.node), c_ast.Pragma(f"omp simd{clause(carried)}"))
