@@ -10,11 +10,15 @@ from random import Random
 from typing import TypeAlias
 
 from agents.writer import Brief, Draft
-from evolve.types import Candidate, Experience, Mutation, Recalled, Task
+from evolve.types import Candidate, Mutation, Recalled, Task
 
 Mutations: TypeAlias = Callable[[Task, Mapping[str, str], Random], Iterable[Mutation]]
 
 CHAIN = " + "
+UNCHANGED = "seed"
+"""The technique of a draft that is the task's own seed."""
+FAILURE = "failure"
+INSIGHT = "insight"
 _SHARPNESS = 2.0
 """Exponent per unit of evidence."""
 _STRONGEST = 2.0
@@ -56,7 +60,7 @@ class OfflineWriter:
                 return draft._replace(used=(source,))
         failed = brief.last is not None and not brief.last.evaluation.feasible
         if failed and _new(seed, brief):
-            return Draft(seed, "seed")
+            return Draft(seed, UNCHANGED)
         return self._refine(brief, seed)
 
     def _follow(self, brief: Brief, files: Mapping[str, str], recipe: Sequence[str]) -> Draft | None:
@@ -72,7 +76,7 @@ class OfflineWriter:
 
     def _refine(self, brief: Brief, files: Mapping[str, str]) -> Draft:
         """One step from `files`, or two; from further away, and at last from the seed, when all that has been tried."""
-        believed = evidence(brief.recalled, _state(brief))
+        believed = evidence(brief.recalled, _state(brief), brief.task.id)
         first = 2 if brief.rng.random() < _PAIR else 1
         near = [(files, length) for length in (first, first, 3 - first, 2, 2, 3)]
         far = [(brief.task.files or files, length) for length in (brief.rng.randint(1, 3), 2, 3, 3, 4, 4)]
@@ -120,28 +124,38 @@ class OfflineWriter:
             yield mutation
 
 
-def evidence(recalled: Sequence[Recalled], state: str) -> dict[str, float]:
+def evidence(recalled: Sequence[Recalled], state: str, task: str = "") -> dict[str, float]:
     """How well each technique has done, in units of log-gain or so, 0 for unknown; failures count against it.
 
     Insights rest on many attempts and weigh most, all the more when they met the bottleneck `state` that we meet now.
+    A recipe that went far on another task than `task` speaks for each of its steps.
     """
     sums: dict[str, float] = defaultdict(float)
     weights: dict[str, float] = defaultdict(float)
     for item in recalled:
-        techniques = _techniques(item.experience)
-        weight = _weight(item, state) / math.sqrt(max(len(techniques), 1))
-        for technique in techniques:
-            sums[technique] += weight * _worth(item)
+        for technique, worth, weight in _testimony(item, state, task):
+            sums[technique] += weight * worth
             weights[technique] += weight
     # One observation more, of no effect: a single lucky attempt is not believed in full.
     means = {name: sums[name] / (weights[name] + 0.5) for name in sums}
     return {name: max(-_STRONGEST, min(_STRONGEST, mean)) for name, mean in means.items()}
 
 
+def _testimony(item: Recalled, state: str, task: str) -> Iterator[tuple[str, float, float]]:
+    """(technique, worth, weight) of everything that one experience speaks for or against."""
+    weight, steps = _weight(item, state), _steps(item.experience.technique)
+    for technique in steps:
+        yield technique, _worth(item), weight / math.sqrt(len(steps))
+    recipe = dict.fromkeys(step for name in item.experience.recipe for step in _steps(name))
+    if item.experience.kind != FAILURE and item.experience.task != task and (reached := _promise(item)) > 0:
+        for technique in recipe:
+            yield technique, reached / len(recipe), weight / math.sqrt(len(recipe))
+
+
 def _weight(item: Recalled, state: str) -> float:
     experience = item.experience
     weight = 0.5 + max(item.similarity, 0.0)
-    if experience.kind == "insight":
+    if experience.kind == INSIGHT:
         weight *= 1.0 + math.log1p(max(experience.metrics.get("n", 1.0), 0.0))
     if state and experience.state == state:
         weight *= 2.0
@@ -149,36 +163,36 @@ def _weight(item: Recalled, state: str) -> float:
 
 
 def _worth(item: Recalled) -> float:
-    experience = item.experience
-    if experience.kind == "failure":
+    metrics = item.experience.metrics
+    if item.experience.kind == FAILURE:
         return -1.0 + 0.5 * item.value
-    return experience.metrics.get("gain", 0.0) + 0.5 * item.value
+    unknown = -metrics.get("failure_share", 0.0)
+    return metrics.get("expected", metrics.get("gain", unknown)) + 0.5 * item.value
 
 
-def _techniques(experience: Experience) -> tuple[str, ...]:
-    return tuple(part for part in experience.technique.split(CHAIN) if part and part != "seed")
+def _steps(technique: str) -> tuple[str, ...]:
+    return tuple(part for part in technique.split(CHAIN) if part and part != UNCHANGED)
 
 
 def _recipe(brief: Brief) -> tuple[tuple[str, ...], str]:
     """A recalled way from seed to good code, drawn by its worth, and the experience that it comes from."""
-    good = [
-        (item, steps)
-        for item in brief.recalled
-        if item.experience.kind != "failure"
-        and (steps := tuple(part for name in item.experience.recipe for part in name.split(CHAIN) if part != "seed"))
-        and _promise(item) > 0
-    ]
+    good: list[tuple[Recalled, tuple[str, ...]]] = []
+    for item in brief.recalled:
+        steps = tuple(step for name in item.experience.recipe for step in _steps(name))
+        if steps and item.experience.kind != FAILURE and _promise(item) > 0:
+            good.append((item, steps))
     if not good:
         return (), ""
-    item, steps = brief.rng.choices(good, [_promise(item) * (0.1 + max(item.similarity, 0.0)) for item, _ in good])[0]
+    weights = [_promise(item) * (0.1 + max(item.similarity, 0.0)) for item, _ in good]
+    item, steps = brief.rng.choices(good, weights)[0]
     return steps, item.experience.id
 
 
 def _promise(item: Recalled) -> float:
     """What following the item's whole recipe may be worth: the score it reached says more than its last step."""
     metrics = item.experience.metrics
-    reached = math.log(metrics["score"]) if metrics.get("score", 0.0) > 0 else metrics.get("gain", 0.0)
-    return reached + 0.5 * item.value
+    reached = math.log(metrics["score"]) if metrics.get("score", 0.0) > 0 else 0.0
+    return max(reached, metrics.get("gain", 0.0)) + 0.5 * item.value
 
 
 def _state(brief: Brief) -> str:

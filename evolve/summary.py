@@ -19,6 +19,8 @@ class TaskSummary(NamedTuple):
     verdict: Evaluation | None
     """The winner's verdict, re-measured where it was confirmed."""
     confirmed: bool
+    recipe: tuple[str, ...]
+    """The techniques from the seed to the winner."""
     best_file: Path | None
 
     @property
@@ -97,6 +99,7 @@ def _task(run: Run, journal: Journal, task: str) -> TaskSummary:
         best=best,
         verdict=verdict,
         confirmed=confirmed,
+        recipe=_recipe(journal, best),
         best_file=run.best_folder(task) / names[0] if names else None,
     )
 
@@ -111,3 +114,11 @@ def winner(journal: Journal, task: str) -> tuple[Attempt | None, Evaluation | No
     refuted = any(journal.confirmation(attempt) for attempt in ranked)
     best = None if refuted else journal.best(task)
     return best, best.evaluation if best else None, False
+
+
+def _recipe(journal: Journal, attempt: Attempt | None) -> tuple[str, ...]:
+    steps: list[str] = []
+    while attempt:
+        steps.append(attempt.candidate.technique or "?")
+        attempt = journal.attempt(attempt.candidate.parent) if attempt.candidate.parent else None
+    return tuple(reversed(steps))

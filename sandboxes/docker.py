@@ -38,7 +38,7 @@ GREETING_SECONDS = 60.0
 MEMORY = 6 * 2**30
 """Bytes for one container: candidate, referee, its reference data and the tmpfs together."""
 PROCESSES = 512
-HOW_TO_GET = "start Docker (or set DOCKER_HOST), or use --sandbox process"
+HOW_TO_GET = "start Docker (or join its group, or set DOCKER_HOST), or use --sandbox process"
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def _engine_errors(doing: str) -> Iterator[None]:
         raise SandboxError(f"the Docker engine failed while {doing}: {words[-1][:300]}; {HOW_TO_GET}") from error
 
 
-def connect(seconds: int = 60) -> "DockerClient":
+def connect(seconds: int = 120) -> "DockerClient":
     """Raises SandboxError when no engine answers."""
     import docker
 

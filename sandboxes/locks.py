@@ -37,8 +37,11 @@ class Turn:
 
     def take(self) -> None:
         """Wait until nobody else holds it. What is held shared is given up first, so nobody waits in a circle."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self.give_up()
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def give_up(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """The sandbox without Docker: the referee as a child process, in bubblewrap where that works."""
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ from .locks import Lease, lease_users
 from .pool import Pool, RefereeLostError, RefereeSlowError
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache")
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from referee.server import main; main()"
+BOOT = "import sys; sys.path = [sys.argv.pop(1), *sys.path, sys.argv.pop(1)]; from referee.server import main; main()"
 WORK = "/run/evolve"
 """Where jobs live, inside bubblewrap."""
 GREETING_SECONDS = 30.0
@@ -50,8 +51,7 @@ def bubblewrap() -> str:
 
 def _wrapping() -> list[str]:
     """The command line up to the program: new namespaces, the system read-only, empty places to write in."""
-    python = {sys.prefix, sys.base_prefix, str(Path(__file__).parent / "referee")}
-    shown = [*SYSTEM, *sorted(python)]
+    shown = [*SYSTEM, *sorted({sys.prefix, sys.base_prefix, _site_of_numpy(), str(Path(__file__).parent / "referee")})]
     bound = [word for path in shown if Path(path).exists() for word in _showing(Path(path))]
     if os.getuid() == 0:
         rights = ["--cap-drop", "ALL"]
@@ -66,10 +66,18 @@ def _wrapping() -> list[str]:
     return ["bwrap", *rights, *kept_apart, "--die-with-parent", "--new-session", *empty, *bound, "--chdir", "/"]
 
 
+def _site_of_numpy() -> str:
+    """The folder that the referee imports numpy from, wherever the installation keeps it."""
+    found = importlib.util.find_spec("numpy")
+    if found is None or found.origin is None:
+        raise SandboxError("the referee needs numpy; install it beside evolve")
+    return str(Path(found.origin).parents[1])
+
+
 def _showing(path: Path) -> list[str]:
     """Bind one path; the folders above it are new and empty, and the candidate may pass through them."""
-    above = [str(parent) for parent in reversed(path.parents) if parent != Path("/")]
-    return [word for parent in above for word in ("--perms", "0755", "--dir", parent)] + ["--ro-bind", str(path), str(path)]
+    above = [word for parent in reversed(path.parents) for word in ("--perms", "0755", "--dir", str(parent))]
+    return [*above[4:], "--ro-bind", str(path), str(path)]
 
 
 class _Child:
@@ -98,7 +106,7 @@ class _Child:
         options = ["--work", self._folder or WORK, "--path", _environment()["PATH"]]
         if self._lease:
             options += ["--candidate", str(self._lease.user)]
-        server = [sys.executable, "-I", "-c", BOOT, str(Path(__file__).parent), *options]
+        server = [sys.executable, "-I", "-c", BOOT, str(Path(__file__).parent), _site_of_numpy(), *options]
         return [*_wrapping(), *server, "--isolated"] if wrapped else server
 
     def _greet(self) -> None:

@@ -101,6 +101,19 @@ def test_evidence_for_the_state_at_hand_counts_more() -> None:
     assert evidence(known, "not_vectorized")["apple"] > 0 > evidence(known, "compute_saturated")["apple"]
 
 
+def test_a_recipe_that_went_far_on_another_task_speaks_for_its_steps() -> None:
+    known = recall("elder", gain=0.1, task="toy/other", recipe=("cherry", "elder"))
+    far = known._replace(experience=known.experience.model_copy(update={"metrics": {"gain": 0.1, "score": 30.0}}))
+    assert evidence([far], "", TASK.id)["cherry"] > 0.3
+    assert "cherry" not in evidence([far], "", "toy/other")
+
+
+def test_what_an_insight_expects_counts_before_its_mean_gain() -> None:
+    known = recall("apple", kind="insight", gain=1.0)
+    doubtful = known.experience.model_copy(update={"metrics": {"n": 2.0, "gain": 1.0, "expected": -0.2}})
+    assert evidence([known._replace(experience=doubtful)], "")["apple"] < 0
+
+
 def test_evidence_is_bounded_so_that_nothing_is_ruled_out() -> None:
     chosen = first_choices(*[recall("apple", kind="insight", gain=50.0) for _ in range(5)])
     assert chosen["apple"] < chosen.total()

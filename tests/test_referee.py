@@ -1,13 +1,16 @@
 """The judge against honest kernels and against cheats, in every sandbox."""
 
 import random
-import statistics
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evolve.types import Execution, Job, Limits, Sandbox
+from sandboxes.referee import frames
+from sandboxes.referee.arena import CANARY, PAGE, Arena
 
 TASK = """
 def inputs(draw, dims):
@@ -87,6 +90,40 @@ def failure(sandbox: Sandbox, code: str, **changes: Any) -> tuple[str, str, str]
     return reply["failure"]["gate"], reply["failure"]["reason"], reply["failure"]["message"]
 
 
+# ---- parts
+
+
+@given(st.lists(st.dictionaries(st.text(), st.integers())), st.integers(1, 50))
+def test_frames_survive_any_cut(messages: list[dict[str, int]], step: int) -> None:
+    stream = b"".join(frames.encode(message) for message in messages)
+    decoder = frames.Decoder()
+    for at in range(0, len(stream), step):
+        decoder.feed(stream[at : at + step])
+    assert list(decoder.messages) == messages
+
+
+def test_a_stream_that_is_no_frame_is_refused() -> None:
+    with pytest.raises(frames.ProtocolError):
+        frames.Decoder().feed(b"Hello, this is not a frame")
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 9000), min_size=1, max_size=4), st.integers(1, 3))
+def test_buffers_are_aligned_apart_and_as_near_to_their_guard_as_can_be(sizes: list[int], sets: int) -> None:
+    arena = Arena("test", inputs=False)
+    arena.arrange(sizes, sets)
+    for at in range(sets):
+        for number, size in enumerate(sizes):
+            buffer = arena.bytes(at, number)
+            assert buffer.nbytes == size
+            assert (buffer == CANARY).all()
+            assert buffer.ctypes.data % 64 == 0
+            buffer[:] = 1
+            assert arena.trespass(at, number) == ""
+            assert -(buffer.ctypes.data + size) % PAGE < 64
+    arena.close()
+
+
 # ---- honest kernels
 
 
@@ -105,9 +142,9 @@ def test_an_honest_kernel_passes_and_is_timed_in_pairs(sandbox: Sandbox) -> None
 
 
 def test_a_slower_kernel_is_seen_to_be_slower(sandbox: Sandbox) -> None:
-    code = SIGNATURE + '{ for (int r = 0; r < 400; r++) { add(a, b, out, n); __asm__ volatile("" ::: "memory"); } }'
+    code = SIGNATURE + '{ for (int r = 0; r < 4000; r++) { add(a, b, out, n); __asm__ volatile("" ::: "memory"); } }'
     timing = judge(sandbox, HEAD + code)["timing"]
-    assert statistics.median(timing["candidate_ns"]) > 20 * statistics.median(timing["baseline_ns"])
+    assert min(timing["candidate_ns"]) > 5 * min(timing["baseline_ns"])
 
 
 def test_an_openmp_kernel_is_accepted(sandbox: Sandbox) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from evolve.errors import SandboxError, UsageError
 from evolve.types import Execution, Job, Limits, Sandbox
 from sandboxes import doctor, open_sandbox
 from sandboxes.docker import Contained, DockerSandbox, connect, orphans
-from sandboxes.process import ProcessSandbox
+from sandboxes.locks import Turn
+from sandboxes.pool import RECYCLE_AFTER, Pool, RefereeLostError, RefereeSlowError
+from sandboxes.process import ProcessSandbox, bubblewrap
 from tests.conftest import open_kind, require_docker
 
 LIMITS = Limits(seconds=5, memory_mb=512, processes=32, output_kb=4)
@@ -106,7 +109,7 @@ def test_jobs_leave_no_messages_for_later_ones(sandbox: Sandbox) -> None:
     if not isolated(sandbox):
         pytest.skip("the warning of the plain process sandbox says so")
     shell(sandbox, "echo memo > /tmp/memo; mkdir /tmp/d; echo memo > /dev/shm/memo; true")
-    assert shell(sandbox, "cat /tmp/memo /dev/shm/memo; ls /tmp").stdout == ""
+    assert shell(sandbox, "cat /tmp/memo /dev/shm/memo; ls -d /tmp/d").stdout == ""
 
 
 def test_a_candidate_is_nobody_and_can_change_nothing(sandbox: Sandbox) -> None:
@@ -169,9 +172,36 @@ def test_closing_leaves_no_process_and_no_folder(kind: str, tmp_path: Path, monk
     assert subprocess.run(["pgrep", "-f", str(tmp_path)], check=False, capture_output=True).stdout == b""
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_killed_run_leaves_no_process_and_no_folder(tmp_path: Path, *, wrapped: bool) -> None:
+    if wrapped and (missing := bubblewrap()):
+        pytest.skip(missing)
+    script = (
+        "import sys; from sandboxes.process import ProcessSandbox; from evolve.types import Job\n"
+        f"s = ProcessSandbox(wrapped={wrapped}); s.run(Job(argv=('true',))); print('ready', flush=True)\n"
+        "s.run(Job(argv=('sleep', '4321')))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    host = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment)
+    assert host.stdout is not None
+    host.stdout.readline()
+    time.sleep(0.3)
+    host.kill()
+    host.communicate()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and (_running("sleep 4321") or list(tmp_path.glob("evolve-work-*"))):
+        time.sleep(0.05)
+    assert not _running("sleep 4321")
+    assert not list(tmp_path.glob("evolve-work-*"))
+
+
+def _running(command: str) -> bool:
+    return subprocess.run(["pgrep", "-xf", command], check=False, capture_output=True).returncode == 0
+
+
 def test_a_machine_without_a_compiler_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(SandboxError, match="apt-get install gcc.*--sandbox docker"):
+    with pytest.raises(SandboxError, match=r"apt-get install gcc.*--sandbox docker"):
         ProcessSandbox()
 
 
@@ -237,3 +267,101 @@ def test_a_container_has_every_restriction() -> None:
     assert host["PidsLimit"] > 0
     assert host["Memory"] == host["MemorySwap"] > 0
     assert not host["Binds"]
+
+
+@pytest.mark.docker
+def test_a_container_that_dies_under_a_job_is_replaced_and_the_job_repeated() -> None:
+    require_docker()
+    with DockerSandbox(parallel=1) as opened:
+        shell(opened, "true")
+        (victim, _), *_ = opened._pool._idle
+        assert isinstance(victim, Contained)
+        threading.Timer(0.5, victim._container.kill).start()
+        assert shell(opened, "sleep 1; echo done").stdout == "done\n"
+
+
+# ---- the pool, with referees that misbehave on purpose
+
+
+class Scripted:
+    """A referee that answers from a list; an exception there is raised."""
+
+    def __init__(self, answers: list[dict[str, Any] | Exception]) -> None:
+        self._answers = answers
+        self.closed = False
+
+    def send(self, message: dict[str, Any]) -> None:
+        pass
+
+    def receive(self, seconds: float) -> dict[str, Any]:
+        del seconds
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self.closed = True
+
+
+FINE: dict[str, Any] = {"execution": {"exit_code": 0}}
+
+
+def pool_of(*referees: Scripted) -> Pool:
+    waiting = iter(referees)
+    return Pool(lambda: next(waiting), parallel=1)
+
+
+def test_a_referee_that_is_lost_once_is_replaced_and_the_job_repeated() -> None:
+    first, second = Scripted([RefereeLostError("gone")]), Scripted([FINE])
+    assert pool_of(first, second).run(Job(argv=("true",))).exit_code == 0
+    assert first.closed
+
+
+def test_a_job_that_destroys_two_referees_is_to_blame() -> None:
+    pool = pool_of(Scripted([{"lost": "gone"}]), Scripted([RefereeLostError("gone again")]))
+    execution = pool.run(Job(program="measure"))
+    assert execution.killed == "SIGKILL"
+    assert execution.reply["failure"]["reason"] == "killed"
+
+
+def test_a_job_beyond_its_allowance_is_timed_out_and_its_referee_closed() -> None:
+    slow = Scripted([RefereeSlowError()])
+    execution = pool_of(slow).run(Job(argv=("true",)))
+    assert execution.timed_out
+    assert slow.closed
+
+
+def test_a_defect_of_the_referee_is_no_fault_of_the_candidate() -> None:
+    with pytest.raises(SandboxError, match="KeyError"):
+        pool_of(Scripted([{"error": "KeyError: 'dims'"}])).run(Job(argv=("true",)))
+
+
+def test_a_referee_is_recycled_after_many_jobs() -> None:
+    tired, rested = Scripted([FINE] * RECYCLE_AFTER), Scripted([FINE])
+    pool = pool_of(tired, rested)
+    for _ in range(RECYCLE_AFTER):
+        pool.run(Job(argv=("true",)))
+    assert tired.closed
+    pool.run(Job(argv=("true",)))
+    pool.close()
+    assert rested.closed
+
+
+def test_who_measures_is_alone() -> None:
+    order: list[str] = []
+    with Turn() as mine, Turn() as other:
+        mine.share()
+        other.share()
+
+        def measure() -> None:
+            mine.take()
+            order.append("measures")
+
+        waiter = threading.Thread(target=measure)
+        waiter.start()
+        time.sleep(0.1)
+        order.append("computes")
+        other.give_up()
+        waiter.join(5)
+    assert order == ["computes", "measures"]

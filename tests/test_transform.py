@@ -239,3 +239,19 @@ def test_includes_and_inserted_functions_survive_further_rounds() -> None:
     assert second.startswith("#include <math.h>\n#include <stdint.h>\n")
     assert "float vec_expf(float x)\n{" in second
     assert "#pragma omp parallel for" in second
+
+
+def test_threads_do_not_share_a_loop_whose_lanes_they_would_all_write() -> None:
+    dot = MATMUL.replace("p * N + j", "j * K + p")
+    lanes = next(text for name, _, text in mutations(dot, Random(0)) if name == "multiple_accumulators")
+    body = lanes.replace("for (int64_t i = 0; i < M; i++)", "int64_t i = 0;").replace(
+        "for (int64_t j = 0; j < N; j++)", "int64_t j = 0;"
+    )
+    assert [detail for name, detail, _ in mutations(body, Random(0)) if name == "parallel"] == []
+
+
+def test_what_comes_between_collapsed_loops_ends_the_collapse() -> None:
+    collapsed = next(text for name, detail, text in mutations(MATMUL, Random(0)) if "collapse" in detail)
+    packed = [text for name, detail, text in mutations(collapsed, Random(0)) if detail.endswith("in front of j")]
+    assert packed
+    assert all("collapse" not in text for text in packed)

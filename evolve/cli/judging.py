@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evolve.cli.output import interval, print_json, print_table, speed_up
+from evolve.cli.output import interval, print_json, print_table, score_of
 from evolve.cli.running import Json
 from evolve.errors import UsageError
 
@@ -65,7 +65,7 @@ def judge(
         gates = ", ".join(f"{gate} {_mark(passed)}" for gate, passed in verdict.gates.model_dump().items())
         sys.stdout.write(f"{gates}\n")
         if verdict.feasible:
-            sys.stdout.write(f"{speed_up(verdict.score)} ({interval(verdict.interval)}) in {opened.name}\n")
+            sys.stdout.write(f"{score_of(verdict)} ({interval(verdict.interval)}) in {opened.name}\n")
         sys.stdout.write(f"{verdict.feedback.rstrip()}\n")
     raise typer.Exit(FEASIBLE if verdict.feasible else INFEASIBLE)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evolve.summary import Summary, TaskSummary
+    from evolve.types import Evaluation
 
 
 def print_json(value: Any) -> None:
@@ -40,8 +41,11 @@ def interval(bounds: tuple[float, float] | None) -> str:
     return "" if bounds is None else f"{bounds[0]:.2f}–{bounds[1]:.2f}"
 
 
-def speed_up(score: float | None) -> str:
-    return "–" if score is None else f"{score:.2f}×"
+def score_of(verdict: "Evaluation | None") -> str:
+    """A speed-up as `2.31×`, any other score as a plain number."""
+    if verdict is None or verdict.score is None:
+        return "–"
+    return f"{verdict.score:.2f}×" if "baseline_ms" in verdict.metrics else number(verdict.score, 4)
 
 
 def print_summary(summary: "Summary") -> None:
@@ -49,17 +53,17 @@ def print_summary(summary: "Summary") -> None:
         "task",
         "#baseline ms",
         "#best ms",
-        "#speed-up",
+        "#score",
         "95 % interval",
         "#of roofline",
         "#attempts",
-        "technique",
+        "how",
     )
     print_table(columns, [_row(task) for task in summary.tasks])
     solved = [task.score for task in summary.tasks if task.score is not None]
     sys.stdout.write(
         f"\n{summary.solved} of {len(summary.tasks)} solved"
-        + (f", geometric mean {speed_up(_geomean(solved))}" if len(solved) > 1 else "")
+        + (f", geometric mean {number(_geomean(solved), 4)}" if len(solved) > 1 else "")
         + f", {summary.attempts} attempts in {summary.seconds:.0f} s ({summary.model}, {summary.sandbox})\n"
     )
     if summary.stopped:
@@ -78,11 +82,11 @@ def _row(task: "TaskSummary") -> tuple[str, ...]:
         task.task,
         number(metrics.get("baseline_ms")),
         number(metrics.get("best_ms")),
-        speed_up(task.score),
+        score_of(verdict),
         interval(verdict.interval if verdict else None),
         "–" if roofline is None else f"{roofline:.0%}",
         str(task.attempts),
-        task.best.candidate.technique if task.best else "",
+        " → ".join(task.recipe),
     )
 
 

@@ -6,8 +6,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from evolve.cli.output import speed_up
+from evolve.cli.output import number, score_of
 from evolve.parts import Parts, Step
+from evolve.types import Evaluation
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 class Row(NamedTuple):
     stage: str = "draft"
     attempts: int = 0
-    best: float | None = None
-    best_ms: float | None = None
+    best: Evaluation | None = None
     phase: str = ""
 
 
@@ -59,9 +59,7 @@ class Progress:
             return Row()
         journal = self._parts.journal
         standing, best = journal.standing(task), journal.best(task)
-        stage = "refine" if best else "draft"
-        metrics = best.evaluation.metrics if best else {}
-        return Row(stage, standing.judged, best.evaluation.score if best else None, metrics.get("best_ms"), phase)
+        return Row("refine" if best else "draft", standing.judged, best.evaluation if best else None, phase)
 
     def _told(self, step: Step) -> str:
         """One attempt in one line."""
@@ -71,7 +69,7 @@ class Progress:
         if attempt is None:
             return ""
         verdict = attempt.evaluation
-        outcome = speed_up(verdict.score) if verdict.feasible else verdict.feedback.strip().partition("\n")[0][:90]
+        outcome = score_of(verdict) if verdict.feasible else verdict.feedback.strip().partition("\n")[0][:90]
         mark = "  <- best" if step.text else ""
         total = self._parts.per_task * len(self._parts.tasks)
         return (
@@ -110,12 +108,12 @@ class Progress:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, caption=self._caption(), caption_justify="left")
-        for name in ("task", "stage", "best ms", "speed-up", "attempts", "now"):
+        for name in ("task", "stage", "best ms", "score", "attempts", "now"):
             table.add_column(name)
         per_task = self._parts.per_task if self._parts else 0
         for task, row in self._rows.items():
-            best_ms = "–" if row.best_ms is None else f"{row.best_ms:.3g}"
-            table.add_row(task, row.stage, best_ms, speed_up(row.best), f"{row.attempts}/{per_task}", row.phase)
+            best_ms = number(row.best.metrics.get("best_ms")) if row.best else "–"
+            table.add_row(task, row.stage, best_ms, score_of(row.best), f"{row.attempts}/{per_task}", row.phase)
         return table
 
     def _caption(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolve.cli.output import number, print_json, print_summary, print_table, speed_up
+from evolve.cli.output import number, print_json, print_summary, print_table, score_of
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def show(
             str(each.position),
             each.task,
             each.candidate.stage,
-            speed_up(each.evaluation.score),
+            score_of(each.evaluation),
             number(each.gain, 2),
             each.candidate.technique,
             each.evaluation.feedback.strip().partition("\n")[0][:60],
@@ -195,7 +195,7 @@ def _show_attempt(journal: "Journal", name: str, *, json: bool) -> None:
     out = sys.stdout.write
     out(f"{found.id}  {found.task}  {found.candidate.stage}  {found.candidate.technique}\n")
     out(f"parent {found.candidate.parent or 'none'}, recalled {', '.join(found.candidate.recalled) or 'nothing'}\n")
-    out(f"score {speed_up(found.evaluation.score)}; {found.evaluation.feedback}\n")
+    out(f"score {score_of(found.evaluation)}; {found.evaluation.feedback}\n")
     for prompt, reply in calls:
         for message in prompt.messages:
             out(f"\n--- {prompt.key} · {message.role}\n{message.content}\n")

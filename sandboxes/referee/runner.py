@@ -76,7 +76,7 @@ class Runner:
             uid=uid,
             environment=_environment(setup.threads),
             memory_bytes=job.limits.memory_mb * 2**20 + setup.shared_bytes + OVERHEAD + setup.threads * THREAD,
-            processes=job.limits.processes,
+            processes=job.limits.processes + setup.threads,
             file_bytes=0,
             cores=frozenset(cores_for(setup.threads)),
         )

@@ -8,6 +8,7 @@ When the host goes away, so does everything here.
 
 import argparse
 import contextlib
+import gc
 import os
 import select
 import shutil
@@ -201,6 +202,9 @@ def main() -> None:
     (place.work / "cache").mkdir(exist_ok=True)
     greeting = {"compiler": machine.compiler(), "cpu": machine.cpu(), "cores": len(machine.cores())}
     channel.send({**greeting, "python": sys.version.split()[0]})
+    gc.collect()
+    gc.freeze()  # a collection in a forked job would copy every page that it looks at
     with contextlib.suppress(HostGoneError):
         Server(channel, place, isolated=options.isolated).serve()
     spawn.sweep()
+    shutil.rmtree(options.work, ignore_errors=True)  # the host may be gone without having cleaned up

@@ -80,7 +80,8 @@ def _become(confinement: Confinement, descriptors: Mapping[int, int], already: i
     os.chdir(confinement.folder)
     if confinement.cores:
         os.sched_setaffinity(0, confinement.cores)
-    Path("/proc/self/oom_score_adj").write_text("1000")  # the candidate is what the kernel kills first
+    with contextlib.suppress(PermissionError):  # the candidate is what the kernel kills first, if root says so
+        Path("/proc/self/oom_score_adj").write_text("1000")
     _limit(confinement, already)
     if confinement.uid:
         os.setgroups([])

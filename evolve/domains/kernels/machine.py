@@ -63,7 +63,7 @@ class Peaks(Frozen):
     @property
     def disturbed(self) -> bool:
         """All threads together were slower than one: something else was running."""
-        return self.flops < self.flops_1t or any(level.gbs < 0.7 * level.gbs_1t for level in self.bandwidth)
+        return self.flops < 0.9 * self.flops_1t or any(level.gbs < 0.7 * level.gbs_1t for level in self.bandwidth)
 
     def best_of(self, other: "Peaks") -> "Peaks":
         """The higher of two measurements: noise only ever lowers one. `self` names the machine."""
@@ -81,11 +81,13 @@ class Peaks(Frozen):
 def peaks(sandbox: Sandbox, *, again: bool = False) -> Peaks:
     """Those kept for this machine and kind of sandbox, else measured now; `again`: measure anew and keep the better.
 
+    What was kept from a disturbed measurement is measured anew, too.
+
     Raises SandboxError when they cannot be measured, StorageError when they cannot be kept.
     """
     path = home() / "machine" / f"{_identity(sandbox.name)}.json"
     kept = _read(path)
-    if kept is not None and not again:
+    if kept is not None and not again and not kept.disturbed:
         return kept
     found = _measure(sandbox)
     for _ in range(RETRIES):

@@ -35,9 +35,9 @@ class Technique(NamedTuple):
 TECHNIQUES = {
     "accumulator_expansion": Technique(accumulator_expansion, 10.0),
     "parallel": Technique(parallel, 4.0),
-    "simd": Technique(simd, 3.0),
+    "simd": Technique(simd, 4.0),
     "vector_math": Technique(vector_math, 8.0),
-    "multiple_accumulators": Technique(multiple_accumulators, 2.0),
+    "multiple_accumulators": Technique(multiple_accumulators, 3.0),
     "tiling": Technique(tiling, 2.0),
     "unroll_and_jam": Technique(unroll_and_jam, 2.0),
     "interchange": Technique(interchange, 1.5),

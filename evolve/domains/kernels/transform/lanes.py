@@ -17,6 +17,7 @@ def multiple_accumulators(unit: Unit) -> Iterator[Site]:
     for loop in loops(unit):
         if (
             loop.innermost
+            and not loop.short
             and loop.step == 1
             and loop.own
             and not loop.has_pragma("parallel")

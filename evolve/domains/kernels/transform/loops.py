@@ -8,10 +8,11 @@ from typing import NamedTuple
 from pycparser import c_ast
 
 from evolve.domains.kernels.transform.expressions import integer, varying
-from evolve.domains.kernels.transform.source import Unit, expression, functions, text_of
+from evolve.domains.kernels.transform.source import Unit, functions, text_of
 from evolve.domains.kernels.transform.trees import Node, names, walk, written
 
 _SHORT = 64
+_LEFT_OVER = re.compile(r"\w+_end_\d+")
 
 
 class NotApplicableError(Exception):
@@ -66,8 +67,7 @@ class Loop:
     @property
     def short(self) -> bool:
         """The trip count is a small constant."""
-        ends = integer(expression(self.low)), integer(expression(self.high))
-        return None not in ends and int(self.high) - int(self.low) <= _SHORT
+        return self.low.isdigit() and self.high.isdigit() and int(self.high) - int(self.low) <= _SHORT
 
     @property
     def own(self) -> bool:
@@ -94,7 +94,10 @@ class Loop:
 
 
 def loops(unit: Unit) -> list[Loop]:
-    """Counted loops with a positive constant step that leave only by their condition, in the order of the text."""
+    """Counted loops with a positive constant step that leave only by their condition, in the order of the text.
+
+    What an unrolled loop leaves over (`for (i = i_end_1; ...`) is not worth transforming and is left out.
+    """
     return [loop for function in functions(unit) for loop in _within(function.body, (), function)]
 
 
@@ -202,6 +205,8 @@ def _within(block: Node, outer: tuple[Loop, ...], function: Node) -> Iterator[Lo
     for item in block.block_items or []:
         if isinstance(item, c_ast.For):
             found = _counted(item, block, outer, function)
+            if found is not None and _LEFT_OVER.fullmatch(found.low):
+                continue
             if found is not None:
                 yield found
             yield from _within(item.stmt, outer if found is None else (*outer, found), function)

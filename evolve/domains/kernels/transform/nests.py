@@ -17,7 +17,7 @@ _LARGEST = 1024
 def interchange(unit: Unit) -> Iterator[Site]:
     for loop in loops(unit):
         inner = only_loop(loop)
-        if inner is not None and loop.var not in inner.bounds and inner.var not in loop.bounds:
+        if inner is not None and not inner.pragmas and loop.var not in inner.bounds and inner.var not in loop.bounds:
             detail = f"{loop.var} and {inner.var}"
             yield Site(detail, partial(_swap, loop.node, inner.node))
 
@@ -43,7 +43,7 @@ def tiling(unit: Unit) -> Iterator[Site]:
 
 def _tileable(group: list[Loop]) -> bool:
     counters = {loop.var for loop in group}
-    simple = all(loop.step == 1 and loop.own and not loop.bounds & counters for loop in group)
+    simple = all(loop.step == 1 and not loop.short and loop.own and not loop.bounds & counters for loop in group)
     return simple and (len(group) > 1 or not (group[0].innermost or group[0].pragmas))
 
 

@@ -18,7 +18,7 @@ _JAMMED = (2, 3, 4, 6, 8)
 
 def unroll(unit: Unit) -> Iterator[Site]:
     for loop in loops(unit):
-        if loop.innermost and loop.step == 1 and loop.own and not loop.pragmas:
+        if loop.innermost and not loop.short and loop.step == 1 and loop.own and not loop.pragmas:
             for factor in _FACTORS:
                 yield Site(f"{loop.var} by {factor}", partial(_unroll, unit, loop, factor))
 

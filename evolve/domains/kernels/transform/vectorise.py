@@ -42,8 +42,10 @@ def simd(unit: Unit) -> Iterator[Site]:
             carried = reductions(loop)
             if carried is not None:
                 found.append((loop, carried))
+    # Without a reduction the compiler needs no word of ours: such loops are marked all at once or not at all.
     for loop, carried in found:
-        yield Site(f"loop over {loop.var}{clause(carried)}", partial(_mark, loop, carried))
+        if carried or len(found) == 1:
+            yield Site(f"loop over {loop.var}{clause(carried)}", partial(_mark, loop, carried))
     if len(found) > 1:
         yield Site("every innermost loop", partial(_mark_all, found))
 
