@@ -61,7 +61,8 @@ class OfflineWriter:
         failed = brief.last is not None and not brief.last.evaluation.feasible
         if failed and _new(seed, brief):
             return Draft(seed, UNCHANGED)
-        return self._refine(brief, seed)
+        draft = self._refine(brief, seed)
+        return Draft(seed, UNCHANGED) if draft.problem and _new(seed, brief) else draft
 
     def _follow(self, brief: Brief, files: Mapping[str, str], recipe: Sequence[str]) -> Draft | None:
         """The recipe applied step by step, without the steps that have no site here; None when nothing is new."""

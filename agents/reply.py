@@ -23,6 +23,7 @@ _NAMED_FUNCTION = re.compile(r"^(?:async\s+)?(?:def|fn|class)\s+(\w+)", re.MULTI
 _FIRST_CODE = re.compile(
     r"^(?:#\s*(?:include|define|pragma)|(?:static|inline|void|int|float|double|typedef)\b|import |from |def )"
 )
+_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b.*$", re.MULTILINE)
 _ELISION = re.compile(
     r"^\s*(?://|/\*|#)\s*(?:\.{3}|…|\(?(?:rest of|existing code|same as before)\b).*$", re.IGNORECASE | re.MULTILINE
 )
@@ -113,7 +114,15 @@ def _rewritten(
     elided = [match[0].strip() for block in chosen.values() if (match := _ELISION.search(block.code))]
     if elided:
         return {}, f"the code leaves something out ({elided[0]!r}); give the complete file {whole}"
-    return {**shown, **{name: block.code for name, block in chosen.items()}}, ""
+    return {**shown, **{name: _with_includes(block.code, shown.get(name, "")) for name, block in chosen.items()}}, ""
+
+
+def _with_includes(code: str, shown: str) -> str:
+    """A file that forgot its includes, all of them, gets those of the one that was shown."""
+    if _INCLUDE.search(code):
+        return code
+    includes = "".join(f"{line}\n" for line in _INCLUDE.findall(shown))
+    return f"{includes}\n{code}" if includes else code
 
 
 def _chosen(found: list[Block], shown: Mapping[str, str], required: frozenset[str]) -> dict[str, Block]:

@@ -113,7 +113,7 @@ def image(client: "DockerClient") -> str:
         try:
             client.images.get(tag)
         except ImageNotFound:
-            log.info("building the sandbox image %s from %s, once", tag, base)
+            log.warning("building the sandbox image %s from %s, once; about a minute", tag, base)
             client.images.build(
                 fileobj=io.BytesIO(context),
                 custom_context=True,

@@ -68,6 +68,13 @@ def test_a_reply_cut_off_inside_the_code_is_told_apart_from_a_forgotten_fence() 
     assert parse(f"```c\n{FAST}```\nand the reason is", SHOWN, REQUIRED, truncated=True).files == {"kernel.c": FAST}
 
 
+def test_forgotten_includes_are_those_of_the_file_that_was_shown() -> None:
+    bare = FAST.removeprefix("#include <stdint.h>\n\n")
+    assert parse(f"```c\n{bare}```", SHOWN, REQUIRED).files == {"kernel.c": FAST}
+    own = f"#include <inttypes.h>\n{bare}"
+    assert parse(f"```c\n{own}```", SHOWN, REQUIRED).files == {"kernel.c": own}
+
+
 def test_edits_apply_to_the_files_that_were_shown() -> None:
     text = "technique: x\n<<<<<<< SEARCH\n    out[0] = x[0];\n=======\n    out[0] = x[1];\n>>>>>>> REPLACE\n"
     assert parse(text, SHOWN, REQUIRED).files == {"kernel.c": FAST}

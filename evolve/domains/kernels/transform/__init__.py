@@ -40,7 +40,7 @@ TECHNIQUES = {
     "multiple_accumulators": Technique(multiple_accumulators, 3.0),
     "tiling": Technique(tiling, 2.0),
     "unroll_and_jam": Technique(unroll_and_jam, 2.0),
-    "interchange": Technique(interchange, 1.5),
+    "interchange": Technique(interchange, 0.8),
     "packing": Technique(packing, 1.0),
     "tile_separation": Technique(tile_separation, 1.0),
     "hoisting": Technique(hoisting, 0.7),

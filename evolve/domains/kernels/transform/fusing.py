@@ -7,8 +7,9 @@ from pycparser import c_ast
 
 from evolve.domains.kernels.transform.expressions import rename
 from evolve.domains.kernels.transform.loops import Loop, Site, fresh, loops, replace
+from evolve.domains.kernels.transform.reductions import through_memory
 from evolve.domains.kernels.transform.source import Unit, duplicate, text_of
-from evolve.domains.kernels.transform.trees import Node, declared, names
+from evolve.domains.kernels.transform.trees import Node, declared, names, written
 
 
 def fusion(unit: Unit) -> Iterator[Site]:
@@ -23,6 +24,9 @@ def fusion(unit: Unit) -> Iterator[Site]:
 def _follows(second: Loop, first: Loop) -> bool:
     items = first.block.block_items
     if second.block is not first.block or first.pragmas or second.pragmas or not (first.own and second.own):
+        return False
+    scalars = {name for name in written(first.body) - declared(first.body) if not through_memory(name, first.body)}
+    if scalars & names(*second.body):
         return False
     adjacent = items.index(second.node) == items.index(first.node) + 1
     return adjacent and (first.low, first.high, first.step) == (second.low, second.high, second.step)

@@ -45,7 +45,7 @@ def reductions(loop: Loop) -> dict[str, str] | None:
     """
     body = loop.body
     inside = declared(body) | counters(body)
-    scalars = {name for name in written(body) - inside if not _through_memory(name, body)}
+    scalars = {name for name in written(body) - inside if not through_memory(name, body)}
     found: dict[str, str] = {}
     uses = 0
     for item in (node for part in body for node in _statements(part)):
@@ -74,7 +74,7 @@ def counters(body: list[Node]) -> set[str]:
     }
 
 
-def _through_memory(name: str, body: list[Node]) -> bool:
+def through_memory(name: str, body: list[Node]) -> bool:
     """Whether every write to `name` is to an element of it."""
     return not any(
         (isinstance(node, c_ast.Assignment) and names(node.lvalue) == {name} and isinstance(node.lvalue, c_ast.ID))

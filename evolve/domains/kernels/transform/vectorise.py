@@ -6,7 +6,7 @@ from functools import partial
 from pycparser import c_ast
 
 from evolve.domains.kernels.transform.expressions import contiguous, references
-from evolve.domains.kernels.transform.loops import Loop, Site, loops
+from evolve.domains.kernels.transform.loops import Loop, Site, loops, put_in_front
 from evolve.domains.kernels.transform.reductions import reductions
 from evolve.domains.kernels.transform.source import Unit, text_of
 from evolve.domains.kernels.transform.trees import root, written
@@ -57,9 +57,8 @@ def _mark_all(found: list[tuple[Loop, dict[str, str]]]) -> None:
 
 def _mark(loop: Loop, carried: dict[str, str]) -> None:
     """A loop that threads share already has its reductions in that pragma."""
-    items = loop.block.block_items
     shared = [pragma for pragma in loop.pragmas if "parallel for" in pragma.string]
     for pragma in shared:
         pragma.string = pragma.string.replace("parallel for", "parallel for simd")
     if not shared:
-        items.insert(items.index(loop.node), c_ast.Pragma(f"omp simd{clause(carried)}"))
+        put_in_front(loop, [c_ast.Pragma(f"omp simd{clause(carried)}")])
