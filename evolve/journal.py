@@ -13,6 +13,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from evolve import policy
 from evolve.errors import StorageError, UsageError
 from evolve.types import Attempt, Candidate, Completion, Cost, Evaluation, Prompt
 
@@ -267,6 +268,16 @@ class Journal:
 
     def record_confirmation(self, attempt: str, evaluation: Evaluation) -> None:
         self._execute("INSERT OR IGNORE INTO confirmations VALUES (?,?)", attempt, evaluation.model_dump_json())
+
+    def winner(self, task: str) -> tuple[Attempt | None, Evaluation | None, bool]:
+        """The best of the re-measured candidates with that verdict, and True; else the provisional best, and False."""
+        verdicts = {attempt: self.confirmation(attempt) for attempt in self.ranked(task, policy.FINALISTS)}
+        confirmed = {attempt: verdict for attempt, verdict in verdicts.items() if verdict}
+        chosen = policy.winner(confirmed)
+        if chosen:
+            return self.attempt(chosen), confirmed[chosen], True
+        best = None if confirmed else self.best(task)
+        return best, best.evaluation if best else None, False
 
     # --- paid calls
 

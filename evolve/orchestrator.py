@@ -25,8 +25,6 @@ REFLECT_EVERY = 8
 """Rounds between two reflections."""
 START_POINTS = 6
 """How many of a task's best candidates may be refined."""
-FINALISTS = 3
-"""How many candidates of a task are re-measured at most before one is called best."""
 
 
 def _merge(old: list[str] | None, new: list[str] | None) -> list[str]:
@@ -180,23 +178,20 @@ class Orchestrator:
         return "schedule" if attempts_left and not self.stopped else "confirm"
 
     def confirm(self, state: Position) -> dict[str, Any]:
-        """Re-measure each task's best in a fresh sandbox on fresh inputs: selection favours lucky timings."""
+        """Re-measure each task's best in fresh sandboxes on fresh inputs: selection favours lucky timings."""
         del state
         for task in self._parts.tasks.values():
-            for attempt in self._parts.journal.ranked(task.id, FINALISTS):
-                if self._confirmed(task, attempt):
-                    break
+            for attempt in self._parts.journal.ranked(task.id, policy.FINALISTS):
+                self._confirm(task, attempt)
         self._parts.budget.save_clock()
         return {"planned": []}
 
-    def _confirmed(self, task: Task, attempt: str) -> bool:
+    def _confirm(self, task: Task, attempt: str) -> None:
         journal = self._parts.journal
-        verdict, candidate = journal.confirmation(attempt), journal.draft(attempt)
-        if verdict is None and candidate is not None:
+        candidate = journal.draft(attempt)
+        if journal.confirmation(attempt) is None and candidate is not None:
             self._parts.listen(Step("confirm", journal.planned(attempt)))
-            verdict = self._attempts.evaluate(task, candidate, fresh=True)
-            journal.record_confirmation(attempt, verdict)
-        return verdict is not None and verdict.feasible
+            journal.record_confirmation(attempt, self._attempts.evaluate(task, candidate, fresh=True))
 
     # --- nodes of one attempt
 

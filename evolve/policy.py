@@ -1,7 +1,7 @@
 """The loop's decisions as pure functions: same arguments, same answer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -9,6 +9,9 @@ from evolve.types import DRAFT, REFINE, Evaluation
 
 GREEDY = 0.7
 """Share of refining attempts that start from the best candidate; the others keep the search diverse."""
+
+FINALISTS = 3
+"""How many candidates of a task are re-measured before one is called best."""
 
 
 class TaskState(NamedTuple):
@@ -67,6 +70,16 @@ def improves(best: Evaluation | None, new: Evaluation) -> bool:
         return True
     lower = new.interval[0] if new.interval else new.score
     return lower > best.score
+
+
+def winner(finalists: Mapping[str, Evaluation]) -> str | None:
+    """Which of the re-measured candidates is the best: the one whose score is surely the highest (lower bound)."""
+    floors = {
+        name: verdict.interval[0] if verdict.interval else verdict.score
+        for name, verdict in finalists.items()
+        if verdict.score is not None
+    }
+    return max(floors, key=lambda name: floors[name]) if floors else None
 
 
 def reward(stage: str, gain: float | None) -> float:

@@ -134,7 +134,7 @@ class Run:
 
     def _save_bests(self, parts: Parts) -> None:
         for task in parts.tasks:
-            best = parts.journal.best(task)
+            best, _, _ = parts.journal.winner(task)
             if best:
                 save_files(self.best_folder(task), best.candidate.files)
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evolve.journal import Journal
-from evolve.orchestrator import FINALISTS
 from evolve.run import Run
 from evolve.types import Attempt, Cost, Evaluation
 
@@ -89,7 +88,7 @@ def summarise(run: Run, journal: Journal) -> Summary:
 
 def _task(run: Run, journal: Journal, task: str) -> TaskSummary:
     standing = journal.standing(task)
-    best, verdict, confirmed = winner(journal, task)
+    best, verdict, confirmed = journal.winner(task)
     names = list(best.candidate.files) if best else []
     return TaskSummary(
         task=task,
@@ -102,18 +101,6 @@ def _task(run: Run, journal: Journal, task: str) -> TaskSummary:
         recipe=_recipe(journal, best),
         best_file=run.best_folder(task) / names[0] if names else None,
     )
-
-
-def winner(journal: Journal, task: str) -> tuple[Attempt | None, Evaluation | None, bool]:
-    """The best candidate whose re-measurement was feasible, with that verdict; else the provisional best."""
-    ranked = journal.ranked(task, FINALISTS)
-    for attempt in ranked:
-        verdict = journal.confirmation(attempt)
-        if verdict and verdict.feasible:
-            return journal.attempt(attempt), verdict, True
-    refuted = any(journal.confirmation(attempt) for attempt in ranked)
-    best = None if refuted else journal.best(task)
-    return best, best.evaluation if best else None, False
 
 
 def _recipe(journal: Journal, attempt: Attempt | None) -> tuple[str, ...]:

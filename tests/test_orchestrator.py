@@ -130,7 +130,7 @@ def test_the_same_code_is_not_judged_twice(tmp_path: Path, monkeypatch: pytest.M
     with parts(tmp_path, settings(attempts=3), Lines("4", "4", "4")) as (run, made):
         run.execute(made)
         feedback = [each.evaluation.feedback for each in made.journal.attempts()]
-    assert len(log.read_text().splitlines()) == 2  # once, and once more to confirm the winner
+    assert len(log.read_text().splitlines()) == 2  # once, and once more to confirm it
     assert feedback[1].startswith("the same code as attempt r/1")
 
 

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.policy import Plan, TaskState, choose_parent, improves, reward, schedule
+from evolve.policy import Plan, TaskState, choose_parent, improves, reward, schedule, winner
 from evolve.types import DRAFT, REFINE, Evaluation
 
 states = st.lists(
@@ -64,3 +64,11 @@ def test_rewards_are_those_of_the_paper() -> None:
     assert reward(DRAFT, None) == reward(REFINE, None) == -1.0
     assert abs(reward(REFINE, 0.6931471805599453) - 0.6) < 1e-12  # tanh(ln 2) = 3/5
     assert reward(REFINE, -0.6931471805599453) < 0
+
+
+def test_the_winner_is_the_finalist_whose_score_is_surely_the_highest() -> None:
+    lucky = Evaluation(score=9.0, interval=(2.0, 20.0))
+    steady = Evaluation(score=5.0, interval=(4.8, 5.1))
+    assert winner({"lucky": lucky, "steady": steady, "refuted": Evaluation()}) == "steady"
+    assert winner({"refuted": Evaluation()}) is None
+    assert winner({}) is None

@@ -10,9 +10,10 @@ from evolve.domain import Domain
 from evolve.domains.kernels import catalogue
 from evolve.domains.kernels.catalogue import SOURCE, Entry
 from evolve.errors import NotFoundError
-from evolve.types import Candidate, Evaluation, Mutation, Sandbox, Task
+from evolve.types import Candidate, Evaluation, Execution, Limits, Mutation, Sandbox, Task
 
 if TYPE_CHECKING:
+    from evolve.domains.kernels import judge
     from evolve.domains.kernels.machine import Peaks
 
 
@@ -47,17 +48,29 @@ class Kernels(Domain):
         if refusal:
             return refusal
         peaks = self._peaks(sandbox)
-        effort = judge.Effort(*self._effort)
-        measured = judge.read(entry, source, sandbox.run(judge.job(entry, source, effort, task.limits, fresh=fresh)))
+        measured = self._measured(entry, source, task.limits, sandbox, fresh=fresh)
         if isinstance(measured, judge.Measured) and measured.speedup.noisy:
-            timed_only = judge.job(entry, source, effort, task.limits, fresh=fresh, checked=False)
-            measured = judge.calmer(measured, judge.read(entry, source, sandbox.run(timed_only)))
+            again = self._measured(entry, source, task.limits, sandbox, fresh=fresh, checked=False)
+            measured = judge.calmer(measured, again)
         if isinstance(measured, Evaluation):
             return measured
         if judge.impossible(measured, judge.least_ms(entry, measured, peaks)):
             peaks = self._peaks(sandbox, again=True)
         alarm = judge.impossible(measured, judge.least_ms(entry, measured, peaks))
         return alarm or judge.accepted(entry, source, measured, peaks)
+
+    def _measured(
+        self, entry: Entry, source: str, limits: Limits, sandbox: Sandbox, *, fresh: bool, checked: bool = True
+    ) -> "Evaluation | judge.Measured":
+        """A seed that is refused once has met a rare draw of inputs; refused twice, its task is broken."""
+        from evolve.domains.kernels import judge
+
+        def run() -> Execution:
+            effort = judge.Effort(*self._effort)
+            return sandbox.run(judge.job(entry, source, effort, limits, fresh=fresh, checked=checked))
+
+        execution = run()
+        return judge.read(entry, source, run() if execution.reply.get("broken_task") else execution)
 
     def mutations(self, task: Task, files: Mapping[str, str], rng: Random) -> Iterator[Mutation]:
         from evolve.domains.kernels import transform
