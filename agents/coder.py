@@ -39,7 +39,7 @@ class Coder:
     """Raises UsageError for a prompt template that cannot be read; what the model raises passes through."""
 
     def __init__(
-        self, model: Model, *, prompts: Path | None = None, max_tokens: int = 4096, temperature: float = 0.7
+        self, model: Model, *, prompts: Path | None = None, max_tokens: int = 4096, temperature: float = 0.4
     ) -> None:
         """`prompts`: a folder whose templates replace ours of the same name."""
         self._model = model

@@ -184,4 +184,5 @@ def _same_file(said: str, name: str) -> bool:
 
 
 def _text(lines: list[str]) -> str:
-    return "\n".join(lines).strip("\n") + "\n"
+    """Without the line that names the technique, where it slipped into the block."""
+    return "\n".join(line for line in lines if not line.lower().startswith("technique:")).strip("\n") + "\n"

@@ -23,6 +23,7 @@ def test_a_whole_file_in_a_fence_with_a_technique_is_read() -> None:
         f"```c\n{FAST}",
         f"```C kernel.c\n{FAST}```",
         f"```c\nkernel.c\n{FAST}```",
+        f"```c\n{FAST}\ntechnique: x\n```",
         f"**kernel.c**\n```\n{FAST}```",
         f"~~~c\n{FAST}~~~",
         f"````c\n{FAST}````",
