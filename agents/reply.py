@@ -12,6 +12,9 @@ from typing import NamedTuple
 from agents.edits import apply_edits, has_edits
 
 LONGEST_TECHNIQUE = 120
+"""Characters of a chain."""
+LONGEST_NAME = 6
+"""Words of one technique."""
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _FENCE = re.compile(r"^\s*(?P<mark>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
 _NAME = re.compile(r"[\w./-]*\w\.\w+")
@@ -69,12 +72,13 @@ def parse(text: str, shown: Mapping[str, str], required: frozenset[str], *, trun
 
 
 def named_technique(text: str) -> str:
+    """The technique that the reply names: what is learnt is learnt about this name, so a sentence is none."""
     found = _TECHNIQUE.search(text)
     if not found:
         return ""
     parts = re.split(r"\s*(?:[,;]|\s\+\s|→|->)\s*", found["words"].lower())
     clean = (" ".join(part.strip(" \t*_`#/.\"'<>[]()").split()) for part in parts)
-    return " + ".join(part for part in clean if part)[:LONGEST_TECHNIQUE]
+    return " + ".join(part for part in clean if 0 < len(part.split()) <= LONGEST_NAME)[:LONGEST_TECHNIQUE]
 
 
 def blocks(text: str) -> list[Block]:

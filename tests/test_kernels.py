@@ -527,3 +527,9 @@ def test_a_reduction_in_parallel_lanes_is_accepted(judge: Judge) -> None:
     found = judge("dot", source)
     assert found.feasible, found.feedback
     assert found.profile.bottleneck != "dependency_chain"
+
+
+def test_asking_for_the_flags_that_are_given_anyway_is_no_offence() -> None:
+    source = "// flags: -O3 -march=native -fopenmp -funroll-loops\nvoid kernel(void) {}\n"
+    assert declared_flags(source) == ("-funroll-loops",)
+    assert not violations(source)

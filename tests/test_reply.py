@@ -102,6 +102,7 @@ def test_a_task_without_a_seed_takes_the_name_from_the_reply_but_none_outside_th
         ("technique: Loop Tiling + SIMD", "loop tiling + simd"),
         ("**Technique:** `loop unrolling`, prefetching.", "loop unrolling + prefetching"),
         ("// Technique used: restrict", "restrict"),
+        ("Technique: the seed already uses a plain loop, simd", "simd"),
         ("no such line", ""),
     ],
 )
@@ -110,7 +111,7 @@ def test_the_technique_is_read_however_it_is_dressed(line: str, technique: str) 
 
 
 def test_an_endless_technique_is_cut() -> None:
-    assert len(named_technique("technique: " + "very " * 100)) == 120
+    assert len(named_technique("technique: " + "tiling + " * 100)) == 120
 
 
 def test_the_functions_of_a_file_are_those_it_offers_to_others() -> None:

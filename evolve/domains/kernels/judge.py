@@ -12,12 +12,11 @@ from evolve.domains.kernels.catalogue import SOURCE, Entry, numerics
 from evolve.domains.kernels.features import features
 from evolve.domains.kernels.machine import Peaks
 from evolve.domains.kernels.rules import declared_flags, violations
+from evolve.domains.kernels.vocabulary import GIVEN
 from evolve.domains.kernels.timing import Speedup, speedup
 from evolve.errors import PluginError, SandboxError
 from evolve.types import Evaluation, Execution, Gates, Job, Limits, Profile
 
-FLAGS = ("-O3", "-march=native", "-fopenmp")
-"""Of seed and candidate alike."""
 SHORTEST_US = 250
 """Shorter kernels are called several times a sample."""
 MARGIN = 0.8
@@ -75,7 +74,7 @@ def job(entry: Entry, source: str, effort: Effort, limits: Limits, *, fresh: boo
     request: Mapping[str, Any] = {
         "symbol": "kernel",
         "dims": list(spec.DIMS),
-        "flags": [*FLAGS, *declared_flags(source)],
+        "flags": [*GIVEN, *declared_flags(source)],
         "secret": secrets.randbits(62),
         "cases": _cases([*spec.VISIBLE, *spec.HIDDEN]) if checked else [],
         "timed": {

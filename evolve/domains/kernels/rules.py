@@ -14,6 +14,7 @@ from evolve.domains.kernels.vocabulary import (
     CLOCKS,
     DIRECTIVES,
     FLAGS,
+    GIVEN,
     FORBIDDEN,
     FORBIDDEN_CALLS,
     FUNCTIONS,
@@ -29,9 +30,9 @@ _NOTHING = Token("mark", "", 0)
 
 
 def declared_flags(source: str) -> tuple[str, ...]:
-    """The flags of a first line such as `// flags: -funroll-loops`."""
+    """The flags that a first line such as `// flags: -funroll-loops` adds to those that all are built with."""
     found = re.match(r"\s*//\s*flags:([^\n]*)", source)
-    return tuple(found[1].split()) if found else ()
+    return tuple(flag for flag in found[1].split() if flag not in GIVEN) if found else ()
 
 
 def violations(source: str) -> list[str]:

@@ -6,6 +6,9 @@ HEADERS = frozenset(
     "assert float immintrin limits math omp stdalign stdbool stddef stdint stdlib string tgmath x86intrin "  # noqa: SIM905 - read as words
     "xmmintrin emmintrin pmmintrin tmmintrin smmintrin nmmintrin arm_neon arm_sve".split()
 )
+GIVEN = ("-O3", "-march=native", "-fopenmp")
+"""The flags that seed and candidate are always built with; asking for them again changes nothing."""
+
 FLAGS = (
     "-O2",
     "-O3",
