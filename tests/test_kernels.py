@@ -442,9 +442,9 @@ def test_a_failure_closes_its_gate_and_speaks_to_the_writer(gate: str, gates: tu
 def test_a_broken_task_is_the_plugins_fault_unless_the_candidates_flags_broke_it() -> None:
     broken = {"broken_task": "the baseline fails"}
     with pytest.raises(PluginError, match="kernels/relu"):
-        Kernels().evaluate(task("relu"), Candidate(files={SOURCE: seed("relu")}), Scripted(broken))
+        Kernels().evaluate(task("relu"), Candidate(files={SOURCE: seed("relu")}), Scripted(broken, broken))
     flagged = Candidate(files={SOURCE: "// flags: -ffast-math\n" + seed("relu")})
-    found = Kernels().evaluate(task("relu"), flagged, Scripted(broken))
+    found = Kernels().evaluate(task("relu"), flagged, Scripted(broken, broken))
     assert found.gates.correct is False
     assert "-ffast-math" in found.feedback
 

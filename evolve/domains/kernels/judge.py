@@ -12,8 +12,8 @@ from evolve.domains.kernels.catalogue import SOURCE, Entry, numerics
 from evolve.domains.kernels.features import features
 from evolve.domains.kernels.machine import Peaks
 from evolve.domains.kernels.rules import declared_flags, violations
-from evolve.domains.kernels.vocabulary import GIVEN
 from evolve.domains.kernels.timing import Speedup, speedup
+from evolve.domains.kernels.vocabulary import GIVEN
 from evolve.errors import PluginError, SandboxError
 from evolve.types import Evaluation, Execution, Gates, Job, Limits, Profile
 
