@@ -27,6 +27,7 @@ def open_checkpointer(path: Path) -> "Iterator[SqliteSaver]":
         connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
     saver = SqliteSaver(connection)
     saver.setup()
+    connection.execute("PRAGMA synchronous=NORMAL")  # a power cut may cost a step: the journal repeats it for nothing
     try:
         yield saver
     finally:

@@ -116,9 +116,10 @@ class Run:
             }
             start: dict[str, Any] | None = None if graph.get_state(config).next else {"round": 0, "planned": []}
             try:
-                for _ in graph.stream(start, config, durability="sync"):
-                    prune(checkpointer, self.settings.run)
-                    self._save_bests(parts)
+                for step in graph.stream(start, config, durability="sync"):
+                    if step.keys() & {"learn", "confirm"}:
+                        prune(checkpointer, self.settings.run)
+                        self._save_bests(parts)
             finally:
                 parts.budget.save_clock()
         failure = orchestrator.failure
