@@ -54,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="matmul")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--learn", type=int, default=10, help="attempts on each of the other tasks")
     parser.add_argument("--attempts", type=int, default=30)
     parser.add_argument("--sandbox", default="process")
@@ -62,7 +63,7 @@ def main() -> None:
     others = [task for task in TWELVE if task in known and task != asked.task]
     rows = []
     print("seed  empty final  warm final  90%empty   90%warm 100%empty  100%warm")
-    for seed in range(1, asked.seeds + 1):
+    for seed in range(asked.first, asked.first + asked.seeds):
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             common = ("--seed", str(seed), "--sandbox", asked.sandbox)
