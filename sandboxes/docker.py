@@ -93,7 +93,7 @@ def _context() -> bytes:
     """What the image is built from, the same bytes for the same content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in [HERE / "images" / "Dockerfile", *sorted((HERE / "referee").glob("*.[pc]*"))]:
+        for path in [HERE / "images" / "Dockerfile", *sorted((HERE / "referee").glob("*.[pch]*"))]:
             if path.is_file():
                 name = path.name if path.name == "Dockerfile" else f"referee/{path.name}"
                 entry = tarfile.TarInfo(name)

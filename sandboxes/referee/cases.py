@@ -1,11 +1,10 @@
 """Correctness: the candidate on every case, in one process, until one fails."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from .job import Job
-from .runner import Runner, Setup
+from .runner import Program, Runner, Setup
 from .stage import Stage, footprint
 from .workload import Workload
 
@@ -13,7 +12,7 @@ SEED = 1
 """Distinguishes the data of this phase from that of the timed one."""
 
 
-def check(job: Job, workload: Workload, library: Path, program: Path, reply: dict[str, Any]) -> None:
+def check(job: Job, workload: Workload, program: Program, reply: dict[str, Any]) -> None:
     """Report in `reply` how far it gets. Raises RejectedError at the first case that fails."""
     cases: Sequence[Mapping[str, Any]] = job.request["cases"]
     if not cases:
@@ -24,8 +23,8 @@ def check(job: Job, workload: Workload, library: Path, program: Path, reply: dic
     ]
     stage = Stage(workload)
     shared = max(footprint(instance, workload) for instance in instances)
-    setup = Setup(program, job.request["symbol"], reply["threads"], stage.inputs, shared)
-    runner = Runner(job, library, setup, uid=job.candidate)
+    setup = Setup(reply["threads"], stage.inputs, shared)
+    runner = Runner(job, program, setup, uid=job.candidate)
     try:
         for case, instance in zip(cases, instances, strict=True):
             stage.arrange(instance, case["dims"], 1, [runner])

@@ -5,10 +5,10 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from . import command, spawn
+from . import command, spawn, tools
 from .job import Job
+from .runner import Program
 from .verdict import BrokenTaskError, RejectedError
 
 SECONDS = 30.0
@@ -18,12 +18,6 @@ ALWAYS = ("-shared", "-fPIC", "-fdiagnostics-color=never", "-fmax-errors=6")
 MOST_ERRORS = 3000
 MOST_REMARKS = 2500
 REMARKS = "vectorisation.txt"
-
-
-class Library(NamedTuple):
-    path: Path
-    remarks: str = ""
-    """The compiler's vectorisation report, when asked for."""
 
 
 def _compile(job: Job, box: Path, uid: int, flags: Sequence[str], sources: Sequence[str]) -> command.Outcome:
@@ -37,7 +31,7 @@ def _sources(files: Mapping[str, str]) -> list[str]:
     return sorted(name for name in files if name.endswith(".c"))
 
 
-def candidate(job: Job, flags: Sequence[str], *, remarks: bool) -> Library:
+def candidate(job: Job, *, remarks: bool) -> Program:
     """Raises RejectedError (gate `builds`) with the compiler's words."""
     sources = _sources(job.files)
     if not sources:
@@ -45,7 +39,7 @@ def candidate(job: Job, flags: Sequence[str], *, remarks: bool) -> Library:
     box = job.box("candidate")
     command.write_files(box, job.files)
     extra = (f"-fopt-info-vec-all={REMARKS}",) if remarks else ()
-    outcome = _compile(job, box, job.candidate, (*flags, *extra), sources)
+    outcome = _compile(job, box, job.candidate, (*job.request["flags"], *extra), sources)
     if outcome.timed_out:
         raise RejectedError("builds", "compile_timeout", f"the compiler took longer than {SECONDS:.0f} s")
     if outcome.end.exit_code != 0:
@@ -53,12 +47,12 @@ def candidate(job: Job, flags: Sequence[str], *, remarks: bool) -> Library:
         raise RejectedError("builds", "compile_error", trim(words, MOST_ERRORS))
     written = box / REMARKS
     text = written.read_text(errors="replace") if remarks and written.is_file() else ""
-    return Library(box / "library.so", summarise(text))
+    return _held(job, box / "library.so", summarise(text))
 
 
-def baseline(job: Job, flags: Sequence[str]) -> Library:
+def baseline(job: Job) -> Program:
     """Built once for all jobs of this referee that ask for the same. Raises BrokenTaskError."""
-    source = job.trusted["baseline.c"]
+    source, flags = job.trusted["baseline.c"], job.request["flags"]
     key = hashlib.sha256("\0".join([source, *flags]).encode()).hexdigest()[:24]
     kept = job.cache / f"{key}.so"
     if not kept.exists():
@@ -68,26 +62,12 @@ def baseline(job: Job, flags: Sequence[str]) -> Library:
         if outcome.end.exit_code != 0:
             raise BrokenTaskError(f"the baseline does not build: {trim(outcome.stderr, 500)}")
         _keep(box / "library.so", kept)
-    return Library(kept)
+    return _held(job, kept)
 
 
-def tool(job: Job, name: str, flags: Sequence[str]) -> Path:
-    """A program of ours beside this file, built once. Raises OSError when that fails."""
-    ready = Path(__file__).parent / "bin" / name
-    kept = job.cache / name
-    if ready.exists():
-        return ready
-    if not kept.exists():
-        box = job.box(name)
-        shutil.copy(Path(__file__).with_name(f"{name}.c"), box)
-        environment = {"PATH": command.PATH, "TMPDIR": str(box)}
-        confinement = spawn.Confinement(box, job.candidate, environment, MEMORY, job.limits.processes)
-        argv = ["gcc", *flags, "-o", "program", f"{name}.c", "-ldl", "-lm"]
-        outcome = command.execute(argv, confinement, seconds=SECONDS)
-        if outcome.end.exit_code != 0:
-            raise OSError(f"{name}.c does not build: {trim(outcome.stderr, 500)}")
-        _keep(box / "program", kept)
-    return kept
+def _held(job: Job, library: Path, remarks: str = "") -> Program:
+    runner = tools.tool("runner", job.cache)
+    return Program((str(runner), str(library), job.request["symbol"]), library.parent, remarks)
 
 
 def _keep(built: Path, kept: Path) -> None:

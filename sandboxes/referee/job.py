@@ -23,6 +23,11 @@ class Place(NamedTuple):
     path: str
     """PATH of the candidate's commands."""
 
+    @property
+    def cache(self) -> Path:
+        """Kept from job to job; the referee alone writes there."""
+        return self.work / "cache"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -69,8 +74,7 @@ class Job:
 
     @property
     def cache(self) -> Path:
-        """Kept from job to job; the referee alone writes there."""
-        return self.place.work / "cache"
+        return self.place.cache
 
     def box(self, name: str) -> Path:
         """A folder that the candidate may write in."""

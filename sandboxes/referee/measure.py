@@ -1,15 +1,13 @@
-"""Judges one C kernel: builds it, checks it on every case, times it against the baseline."""
+"""Judges one kernel: builds it, checks it on every case, times it against the baseline."""
 
 import time
 from typing import Any
 
-from . import cases, compiler, machine
+from . import cases, machine, targets
 from .job import Job
 from .timing import Duel
 from .verdict import BrokenTaskError, RejectedError
 from .workload import Workload
-
-RUNNER_FLAGS = ("-O2", "-fopenmp")
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -40,17 +38,17 @@ def _judge(job: Job, reply: dict[str, Any]) -> None:
     """Fill in the reply as far as the candidate gets."""
     request = job.request
     workload = Workload(job.trusted, request["dims"])
-    program = compiler.tool(job, "runner", RUNNER_FLAGS)
+    target = targets.of(job)
     started = time.monotonic()
-    candidate = compiler.candidate(job, request["flags"], remarks=bool(request.get("report")))
+    candidate = target.candidate(job, remarks=bool(request.get("report")))
     reply["build_seconds"] = time.monotonic() - started
     reply["vectorisation"] = candidate.remarks
-    cases.check(job, workload, candidate.path, program, reply)
+    cases.check(job, workload, candidate, reply)
     if request.get("timed") is None:
         return
-    baseline = compiler.baseline(job, request["flags"])
+    baseline = target.baseline(job)
     job.turn()
-    duel = Duel(job, workload, (baseline.path, candidate.path), program, reply["threads"])
+    duel = Duel(job, workload, (baseline, candidate), reply["threads"])
     try:
         reply["timing"] = duel.run()
     finally:

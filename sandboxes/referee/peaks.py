@@ -4,15 +4,13 @@ import hashlib
 import json
 from typing import Any
 
-from . import command, compiler, machine, spawn
+from . import command, machine, spawn, tools
 from .job import Job
-
-FLAGS = ("-O3", "-march=native", "-fopenmp")
 
 
 def run(job: Job) -> dict[str, Any]:
     """GF/s of fp32 multiply-adds and GB/s of a triad (read 2, write 1); `_1t` is one thread. Higher is better."""
-    program = compiler.tool(job, "peaks", FLAGS)
+    program = tools.tool("peaks", job.cache)
     cores = len(machine.cores())
     threads = min(int(job.request.get("threads", 0)) or cores, cores)
     seconds = float(job.request.get("seconds", 1.0))

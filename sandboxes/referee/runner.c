@@ -6,31 +6,25 @@
  * Descriptors: 3 inputs (read-only, sealed), 4 outputs, 5 commands in, 6 answers out. Usage: runner LIBRARY SYMBOL
  */
 #define _GNU_SOURCE
+#include "confine.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fenv.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <omp.h>
-#include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 enum { INPUTS = 3, OUTPUTS = 4, COMMANDS = 5, ANSWERS = 6 };
 enum { MAX_ARGUMENTS = 16, MAX_BUFFERS = 512, PAGE = 4096, GUARD = 64 * 1024 };
 enum { LAYOUT = 1, CALL = 2 };
-enum { DONE = 0, UNLOADABLE = 1, NO_SYMBOL = 2, FAULT = 3, UNMAPPABLE = 4 };
+enum { DONE = 0, UNLOADABLE = 1, NO_SYMBOL = 2, FAULT = 3, UNMAPPABLE = 4, ENVIRONMENT = 5 };
 enum { NOWHERE = 0, BEFORE = 1, AFTER = 2, READ_ONLY = 3, NULL_POINTER = 4 };
 
 struct command {
@@ -113,90 +107,6 @@ static void watch_faults(void) {
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
 }
 
-/* ---- what the candidate may ask of the kernel ---- */
-
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#error "the system call filter knows x86-64 and aarch64 only"
-#endif
-
-static const int fatal[] = {
-    SYS_execve, SYS_execveat, SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_ptrace, SYS_process_vm_readv,
-    SYS_process_vm_writev, SYS_kill, SYS_tkill, SYS_memfd_create, SYS_setuid, SYS_setgid, SYS_setreuid,
-    SYS_setresuid, SYS_unshare, SYS_setns, SYS_mount, SYS_bpf, SYS_pidfd_open, SYS_shmget, SYS_mq_open,
-#ifdef SYS_fork
-    SYS_fork, SYS_vfork,
-#endif
-};
-
-static const int harmless[] = {
-    SYS_read, SYS_readv, SYS_pread64, SYS_write, SYS_writev, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx,
-    SYS_lseek, SYS_faccessat, SYS_readlinkat, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk,
-    SYS_futex, SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_getcpu, SYS_membarrier, SYS_rseq,
-    SYS_set_robust_list, SYS_set_tid_address, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-    SYS_sigaltstack, SYS_restart_syscall, SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres,
-    SYS_gettimeofday, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
-    SYS_getrusage, SYS_sysinfo, SYS_uname, SYS_getrandom, SYS_prlimit64, SYS_exit, SYS_exit_group,
-#ifdef SYS_open
-    SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_arch_prctl, SYS_time, SYS_getrlimit,
-#endif
-};
-
-static struct sock_filter program[256];
-static int program_length;
-
-static void emit(uint16_t code, uint8_t yes, uint8_t no, uint32_t value) {
-    program[program_length++] = (struct sock_filter)BPF_JUMP(code, value, yes, no);
-}
-static void load(size_t offset) { emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, offset); }
-static void give(uint32_t verdict) { emit(BPF_RET | BPF_K, 0, 0, verdict); }
-static void on(int number, uint32_t verdict) {
-    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number);
-    give(verdict);
-}
-/* System call `number` with its argument: `bits` set there (or, for `equal`, its value) decides. */
-static void on_bits(int number, int argument, uint32_t bits, uint32_t if_set, uint32_t if_clear) {
-    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, number);
-    load(offsetof(struct seccomp_data, args) + 8 * argument);
-    emit(BPF_JMP | BPF_JSET | BPF_K, 0, 1, bits);
-    give(if_set);
-    give(if_clear);
-    load(offsetof(struct seccomp_data, nr));
-}
-static void on_value(int number, int argument, uint32_t value, uint32_t if_equal, uint32_t otherwise) {
-    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, number);
-    load(offsetof(struct seccomp_data, args) + 8 * argument);
-    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, value);
-    give(if_equal);
-    give(otherwise);
-    load(offsetof(struct seccomp_data, nr));
-}
-
-static int confine(void) {
-    const uint32_t allow = SECCOMP_RET_ALLOW, kill = SECCOMP_RET_KILL_PROCESS;
-    const uint32_t writing = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND;
-    load(offsetof(struct seccomp_data, arch));
-    emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCHITECTURE);
-    give(kill);
-    load(offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) on(harmless[i], allow);
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) on(fatal[i], kill);
-    on_bits(SYS_clone, 0, CLONE_THREAD, allow, kill);
-    on_bits(SYS_openat, 2, writing, SECCOMP_RET_ERRNO | EACCES, allow);
-#ifdef SYS_open
-    on_bits(SYS_open, 1, writing, SECCOMP_RET_ERRNO | EACCES, allow);
-#endif
-    on_value(SYS_tgkill, 0, getpid(), allow, kill);
-    on(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS); /* libc falls back to clone, whose flags can be seen */
-    give(SECCOMP_RET_ERRNO | EPERM);
-    struct sock_fprog filter = {.len = program_length, .filter = program};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) return -1;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-}
-
 /* ---- buffers ---- */
 
 static size_t pages_for(uint64_t bytes) { return bytes ? (bytes + PAGE - 1) / PAGE * PAGE : PAGE; }
@@ -230,13 +140,28 @@ static int map_all(void) {
 typedef void (*kernel)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t,
                        uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
 
-static void call_sets(kernel run, uint32_t sets) {
+/* Rounding, flushing of denormals, trapping: all but the flags that say what has happened. */
+static uint32_t arithmetic(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_stmxcsr() & 0xffc0;
+#else
+    return fegetround();
+#endif
+}
+
+/* Each call begins in the default environment: a library built with -ffast-math flushes denormals for its process. */
+static int call_sets(kernel run, uint32_t sets) {
+    int kept = 1;
     for (uint32_t set = 0; set < sets; set++) {
+        fesetenv(FE_DFL_ENV);
+        uint32_t before = arithmetic();
         uintptr_t a[MAX_ARGUMENTS] = {0};
         for (int i = 0; i < buffers_per_set; i++) a[i] = (uintptr_t)regions[set * buffers_per_set + i].start;
         for (uint32_t d = 0; d < layout.dims; d++) a[buffers_per_set + d] = (uintptr_t)layout.dim[d];
         run(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]);
+        kept &= arithmetic() == before;
     }
+    return kept;
 }
 
 static void serve(kernel run) {
@@ -247,8 +172,7 @@ static void serve(kernel run) {
             layout = command;
             if (map_all()) answer.kind = UNMAPPABLE;
         } else if (command.kind == CALL) {
-            fesetenv(FE_DFL_ENV); /* a library built with -ffast-math flushes denormals for its whole process */
-            call_sets(run, command.sets);
+            if (!call_sets(run, command.sets)) answer.kind = ENVIRONMENT;
         }
         say(answer, NULL);
     }
@@ -258,14 +182,13 @@ int main(int count, char **arguments) {
     if (count != 3 || omp_get_max_threads() < 1) return 2;
     close_range(ANSWERS + 1, ~0U, 0);
     watch_faults();
-    if (confine()) return 2;
+    if (confine(0)) return 2;
     void *library = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        say((struct answer){.kind = UNLOADABLE}, dlerror());
-        return 1;
-    }
-    kernel run = (kernel)(uintptr_t)dlsym(library, arguments[2]);
-    say((struct answer){.kind = run ? DONE : NO_SYMBOL}, NULL);
+    const char *problem = library ? NULL : dlerror();
+    kernel run = library ? (kernel)(uintptr_t)dlsym(library, arguments[2]) : NULL;
+    if (close_in()) return 2;
+    say((struct answer){.kind = run ? DONE : library ? NO_SYMBOL : UNLOADABLE}, problem);
     if (run) serve(run);
-    return 0;
+    struct command last;
+    return read(COMMANDS, &last, sizeof last) < 0; /* what it said must be read before it is gone */
 }

@@ -1,16 +1,16 @@
 """A candidate's process as the referee holds it: stopped, except while the referee's clock runs."""
 
 import contextlib
+import ctypes
 import os
-import select
 import signal
 import struct
-import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from . import spawn
+from . import spawn, tools
 from .arena import Arena
 from .job import Job
 from .verdict import RejectedError
@@ -21,7 +21,9 @@ OVERHEAD = 160 * 2**20
 THREAD = 24 * 2**20
 """Bytes of address space for the stack of one thread."""
 LAYOUT, CALL = 1, 2
-DONE, UNLOADABLE, NO_SYMBOL, FAULT, UNMAPPABLE = range(5)
+DONE, UNLOADABLE, NO_SYMBOL, FAULT, UNMAPPABLE, ENVIRONMENT = range(6)
+LATE = -1
+"""What `exchange` of handshake.c returns."""
 COMMAND = struct.Struct("=4I16Q16q")
 ANSWER = struct.Struct("=6i")
 PLACES = ("", "just before the start of {}", "just past the end of {}", "inside {}", "at a null pointer")
@@ -47,15 +49,25 @@ class Fault(NamedTuple):
     text: str
 
 
-NOTHING = Fault(DONE, 0, 0, 0, allocation_refused=False, text="")
+NOTHING = Fault(FAULT, 0, 0, 0, allocation_refused=False, text="")
+
+
+class Program(NamedTuple):
+    """What is started to hold a candidate: it speaks the protocol of runner.c on descriptors 3 to 6."""
+
+    argv: tuple[str, ...]
+    folder: Path
+    remarks: str = ""
+    """What the compiler said of vectorisation, when asked."""
+    room: int = 0
+    """Bytes of address space that it takes itself, beyond a compiled runner's."""
+    file_bytes: int = 0
+    """The largest file it may write."""
 
 
 class Setup(NamedTuple):
     """What the runners of one comparison have in common."""
 
-    program: Path
-    """The compiled runner.c."""
-    symbol: str
     threads: int
     inputs: Arena
     shared_bytes: int
@@ -65,31 +77,30 @@ class Setup(NamedTuple):
 class Runner:
     """Loads a library in a process of its own. Every method raises RejectedError when that process fails."""
 
-    def __init__(self, job: Job, library: Path, setup: Setup, *, uid: int) -> None:
+    def __init__(self, job: Job, program: Program, setup: Setup, *, uid: int) -> None:
         self._job = job
-        self._symbol = setup.symbol
         self.outputs = Arena("outputs", inputs=False)
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
+        overhead = OVERHEAD + program.room
         confinement = spawn.Confinement(
-            folder=library.parent,
+            folder=program.folder,
             uid=uid,
             environment=_environment(setup.threads),
-            memory_bytes=job.limits.memory_mb * 2**20 + setup.shared_bytes + OVERHEAD + setup.threads * THREAD,
+            memory_bytes=job.limits.memory_mb * 2**20 + setup.shared_bytes + overhead + setup.threads * THREAD,
             processes=job.limits.processes + setup.threads,
-            file_bytes=0,
+            file_bytes=program.file_bytes,
             cores=frozenset(cores_for(setup.threads)),
         )
         descriptors = {3: setup.inputs.shared, 4: self.outputs.shared, 5: commands, 6: answers}
-        self._pid = spawn.start([str(setup.program), str(library), setup.symbol], confinement, descriptors)
+        self._pid = spawn.start(program.argv, confinement, descriptors)
         os.close(commands)
         os.close(answers)
-        self._poller = select.poll()
-        self._poller.register(self._answers, select.POLLIN)
+        self._clock = clock(job.cache)
+        self._answer = ctypes.create_string_buffer(ANSWER.size + 600)
         self.peak_memory_mb = 0.0
         self._alive = True
-        self._expect(self._listen("loading the library"))
-        self._stop("loading the library")
+        self._exchange(b"", "loading the library")
 
     def arrange(self, inputs: Sequence[int], output: int, dims: Sequence[int], sets: int) -> None:
         """Map `sets` times these buffers (bytes); the inputs' arena is laid out by whoever fills it."""
@@ -107,56 +118,55 @@ class Runner:
         return self._exchange(COMMAND.pack(CALL, sets, *[0] * 34), doing)
 
     def _exchange(self, packed: bytes, doing: str) -> int:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._commands, packed)
-        started = time.perf_counter_ns()
-        os.kill(self._pid, signal.SIGCONT)
-        fault = self._listen(doing)
-        self._stop(doing, fault)
-        elapsed = time.perf_counter_ns() - started
-        self._expect(fault)
-        return elapsed
-
-    def _listen(self, doing: str) -> Fault:
-        if not self._poller.poll(self._job.limits.seconds * 1000):
+        """Send a command (none: it runs already), wait for the answer, stop the process; nanoseconds."""
+        elapsed, ended, patience = ctypes.c_int64(), ctypes.c_int(), ctypes.c_double(self._job.limits.seconds)
+        sent, room = ctypes.c_int64(len(packed)), ctypes.c_int64(len(self._answer))
+        length = self._clock.exchange(
+            self._pid,
+            self._commands,
+            packed,
+            sent,
+            self._answers,
+            self._answer,
+            room,
+            patience,
+            ctypes.byref(elapsed),
+            ctypes.byref(ended),
+        )
+        if length == LATE:
             self.close()
             message = f"took longer than the limit of {self._job.limits.seconds:g} s while {doing}"
             raise RejectedError("correct", "timeout", message)
-        data = os.read(self._answers, ANSWER.size + 600)
-        if len(data) < ANSWER.size:
-            raise self._death(NOTHING, doing)
-        kind, number, place, buffer, refused, length = ANSWER.unpack_from(data)
-        text = data[ANSWER.size :][: max(0, length)].decode(errors="replace")
-        fault = Fault(kind, number, place, buffer, bool(refused), text)
-        if kind == FAULT:
+        fault = _understood(self._answer.raw[:length])
+        if fault.kind not in range(ENVIRONMENT + 1):
+            self.close()
+            message = "wrote to the channel between the runner and the referee"
+            raise RejectedError("authentic", "forged_answer", message)
+        if ended or fault.kind == FAULT:
             raise self._death(fault, doing)
-        return fault
-
-    def _stop(self, doing: str, fault: Fault = NOTHING) -> None:
-        os.kill(self._pid, signal.SIGSTOP)
-        while True:
-            info = os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            if info is None or info.si_code != os.CLD_STOPPED:
-                raise self._death(fault, doing)
-            os.waitid(os.P_PID, self._pid, os.WSTOPPED)
-            return
+        self._expect(fault)
+        return elapsed.value
 
     def _expect(self, fault: Fault) -> None:
         if fault.kind == DONE:
             return
         self.close()
         if fault.kind == NO_SYMBOL:
-            message = f"no function named `{self._symbol}` is exported; define `void {self._symbol}(…)`"
+            symbol = self._job.request["symbol"]
+            message = f"no function named `{symbol}` is exported; define `void {symbol}(…)`"
             raise RejectedError("builds", "symbol", message)
         if fault.kind == UNLOADABLE:
             reason = "memory" if "allocate memory" in fault.text else "symbol"
             raise RejectedError("builds", reason, f"the library cannot be loaded: {fault.text}")
         if fault.kind == UNMAPPABLE:
             raise RejectedError("correct", "memory", "left no room in its address space for the buffers")
-        raise RejectedError("authentic", "forged_answer", "wrote to the channel between the runner and the referee")
+        message = "left the floating-point environment changed (rounding, flushing of denormals, traps)"
+        raise RejectedError("authentic", "environment", message)
 
     def _death(self, fault: Fault, doing: str) -> RejectedError:
         """The process is ending or has: why, for the writer."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGCONT)
         if not spawn.wait(self._pid, 1.0):
             os.kill(self._pid, signal.SIGKILL)
         end = spawn.reap(self._pid)
@@ -168,6 +178,7 @@ class Runner:
         return self._explain(end.signal, fault, doing)
 
     def _explain(self, ended_by: str, fault: Fault, doing: str) -> RejectedError:
+        argument = f"argument {fault.buffer}"
         what = MISFORTUNES.get(ended_by, "was killed")
         limit = f"the limit is {self._job.limits.memory_mb} MB"
         if ended_by == "SIGSYS":
@@ -175,21 +186,35 @@ class Runner:
         if ended_by == "SIGKILL" or (fault.allocation_refused and fault.place in {0, 4}):
             return RejectedError("correct", "memory", f"ran out of memory ({limit}) while {doing}: {ended_by}")
         if fault.kind == FAULT and fault.place == PLACES.index("inside {}"):
-            message = f"wrote to {self._name(fault.buffer)}, but inputs are read-only (while {doing}): {ended_by}"
+            message = f"wrote to {argument}, but inputs are read-only (while {doing}): {ended_by}"
             return RejectedError("correct", "inputs_modified", message)
-        where = PLACES[fault.place].format(self._name(fault.buffer)) if 0 < fault.place < len(PLACES) else ""
+        where = PLACES[fault.place].format(argument) if 0 < fault.place < len(PLACES) else ""
         if where and fault.place != PLACES.index("at a null pointer"):
             return RejectedError("correct", "bounds", f"{what} {where} (while {doing}): {ended_by}")
         return RejectedError("correct", "crash", f"{what} {where}".strip() + f" (while {doing}): {ended_by}")
-
-    def _name(self, buffer: int) -> str:
-        return f"argument {buffer}"
 
     def close(self) -> None:
         """End the process; its outputs stay readable."""
         if self._alive:
             self._alive = False
             self.peak_memory_mb = spawn.kill(self._pid).peak_memory_mb
+
+
+def _understood(answer: bytes) -> Fault:
+    """A process that ended before it answered says nothing."""
+    if len(answer) < ANSWER.size:
+        return NOTHING
+    kind, number, place, buffer, refused, length = ANSWER.unpack_from(answer)
+    text = answer[ANSWER.size :][: max(0, length)].decode(errors="replace")
+    return Fault(kind, number, place, buffer, bool(refused), text)
+
+
+@cache
+def clock(folder: Path) -> ctypes.CDLL:
+    """handshake.c, from the folder where it is built."""
+    library = ctypes.CDLL(str(tools.tool("handshake", folder)))
+    library.exchange.restype = ctypes.c_int64
+    return library
 
 
 def _padded(numbers: Sequence[int]) -> list[int]:

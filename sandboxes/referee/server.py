@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import command, frames, machine, measure, peaks, spawn
+from . import command, frames, machine, measure, peaks, peers, profile, runner, spawn
 from .job import Job, Place
 
-PROGRAMS = {"measure": measure.run, "peaks": peaks.run}
+PROGRAMS = {"measure": measure.run, "peaks": peaks.run, "peers": peers.run, "profile": profile.run}
 LEFTOVERS = (Path("/tmp"), Path("/dev/shm"), Path("/var/tmp"))  # noqa: S108 - what an isolated candidate can write
 
 
@@ -199,7 +199,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o022)
     place = Place(options.work, options.candidate, options.path)
-    (place.work / "cache").mkdir(exist_ok=True)
+    place.cache.mkdir(exist_ok=True)
+    if machine.compiler():
+        spawn.prepare(place.cache)
+        runner.clock(place.cache)
     greeting = {"compiler": machine.compiler(), "cpu": machine.cpu(), "cores": len(machine.cores())}
     channel.send({**greeting, "python": sys.version.split()[0]})
     gc.collect()

@@ -2,8 +2,8 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
-import resource
 import select
 import signal
 import time
@@ -11,7 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 36, 38
+from . import tools
+
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+FAILURE = 199
+"""The descriptor on which the launcher says why it failed (launch.c)."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,6 +34,8 @@ class Confinement(NamedTuple):
     """The largest file it may write."""
     cores: frozenset[int] = frozenset()
     """Empty: all that the referee has."""
+    counters: bool = False
+    """It may open hardware counters."""
 
 
 class End(NamedTuple):
@@ -58,48 +64,20 @@ def _tasks_of_this_user() -> int:
     return count
 
 
-def _limit(confinement: Confinement, already: int) -> None:
-    limits = {
-        resource.RLIMIT_AS: confinement.memory_bytes,
-        resource.RLIMIT_NPROC: already + confinement.processes,
-        resource.RLIMIT_FSIZE: confinement.file_bytes,
-        resource.RLIMIT_NOFILE: 1024,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, value in limits.items():
-        _, hard = resource.getrlimit(kind)
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))
-    stack = 64 * 2**20
-    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    resource.setrlimit(resource.RLIMIT_STACK, (stack if hard == resource.RLIM_INFINITY else min(stack, hard), hard))
+_launcher: list[Path] = []
 
 
-def _become(confinement: Confinement, descriptors: Mapping[int, int], already: int) -> None:
-    os.setsid()
-    os.chdir(confinement.folder)
-    if confinement.cores:
-        os.sched_setaffinity(0, confinement.cores)
-    with contextlib.suppress(PermissionError):  # the candidate is what the kernel kills first, if root says so
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    _limit(confinement, already)
-    if confinement.uid:
-        os.setgroups([])
-        os.setresgid(confinement.uid, confinement.uid, confinement.uid)
-        os.setresuid(confinement.uid, confinement.uid, confinement.uid)
-    _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    os.umask(0o022)
-    high = {target: _duplicate(source) for target, source in descriptors.items()}
-    for target, source in high.items():
-        os.dup2(source, target)
-    for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+def prepare(cache: Path) -> None:
+    """Once, before anything is started. Raises OSError when the launcher cannot be built."""
+    _launcher[:] = [tools.tool("launch", cache)]
 
 
-def _duplicate(descriptor: int) -> int:
-    import fcntl
-
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 200)
+def _command(argv: Sequence[str], confinement: Confinement) -> list[str]:
+    already = 0 if confinement.uid else _tasks_of_this_user()
+    cores = ",".join(map(str, sorted(confinement.cores))) or "-"
+    numbers = (confinement.memory_bytes, already + confinement.processes, confinement.file_bytes)
+    own = [str(_launcher[0]), str(confinement.uid), str(confinement.folder), *map(str, numbers), cores]
+    return [*own, str(int(confinement.counters)), *argv]
 
 
 def start(argv: Sequence[str], confinement: Confinement, descriptors: Mapping[int, int]) -> int:
@@ -107,20 +85,17 @@ def start(argv: Sequence[str], confinement: Confinement, descriptors: Mapping[in
 
     Returns the process id. Raises OSError when the program cannot be started.
     """
-    already = 0 if confinement.uid else _tasks_of_this_user()
     null = os.open(os.devnull, os.O_RDWR)
     failed, failing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _become(confinement, {0: null, 1: null, 2: null, **descriptors}, already)
-            os.execvpe(argv[0], list(argv), dict(confinement.environment))  # noqa: S606 - no shell is the point
-        except OSError as error:
-            os.write(failing, str(error.errno).encode())
-        finally:
-            os._exit(127)
-    for descriptor in (null, failing):
-        os.close(descriptor)
+    wanted = {0: null, 1: null, 2: null, **descriptors, FAILURE: failing}
+    high = {target: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, FAILURE + 1) for target, source in wanted.items()}
+    try:
+        command = _command(argv, confinement)
+        actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in high.items()]
+        pid = os.posix_spawn(command[0], command, dict(confinement.environment), file_actions=actions)
+    finally:
+        for descriptor in (null, failing, *high.values()):
+            os.close(descriptor)
     problem = os.read(failed, 16)
     os.close(failed)
     if problem:

@@ -9,13 +9,12 @@ import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .job import Job
-from .runner import Runner, Setup, cores_for
+from .runner import Program, Runner, Setup, cores_for
 from .stage import Stage, footprint
 from .verdict import BrokenTaskError, RejectedError
 from .workload import Instance, Workload
@@ -45,7 +44,7 @@ class Plan(NamedTuple):
 
 
 class Duel:
-    def __init__(self, job: Job, workload: Workload, libraries: tuple[Path, Path], program: Path, threads: int) -> None:
+    def __init__(self, job: Job, workload: Workload, programs: tuple[Program, Program], threads: int) -> None:
         self._workload = workload
         self._timed: Mapping[str, Any] = job.request["timed"]
         self._secret = int(job.request["secret"])
@@ -55,11 +54,11 @@ class Duel:
         self._first = self._draw()
         self._bytes = footprint(self._first, workload)
         shared = max(MOST_BYTES, self._bytes) + MOST_SETS * 2**21
-        setup = Setup(program, job.request["symbol"], threads, self._stage.inputs, shared)
+        setup = Setup(threads, self._stage.inputs, shared)
         with _baselines_fault():
-            self._baseline = Runner(job, libraries[0], setup, uid=job.baseline)
+            self._baseline = Runner(job, programs[0], setup, uid=job.baseline)
         try:
-            self._candidate = Runner(job, libraries[1], setup, uid=job.candidate)
+            self._candidate = Runner(job, programs[1], setup, uid=job.candidate)
         except RejectedError:
             self._baseline.close()
             raise

@@ -1,0 +1,5 @@
+/* The same confinement for candidates in an interpreter: loaded as a library, called before the candidate's code. */
+#define _GNU_SOURCE
+#include "confine.h"
+
+int confine_interpreter(void) { return confine(1); }
