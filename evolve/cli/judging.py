@@ -1,14 +1,21 @@
 """`evolve tasks`, `judge`, `doctor`."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evolve.cli.output import interval, print_json, print_table, score_of
-from evolve.cli.running import Json
-from evolve.errors import UsageError
+from evolve.cli.running import Json, kernel_target
+from evolve.errors import UsageError, found_at_the_start
+
+if TYPE_CHECKING:
+    from evolve.domain import Domain
+    from evolve.profiler import Section
+    from evolve.types import Candidate, Evaluation, Sandbox, Task
 
 FEASIBLE, INFEASIBLE = 0, 1
 
@@ -37,6 +44,10 @@ def judge(
     file: Annotated[Path, typer.Argument(help="The candidate.")],
     task: Annotated[str, typer.Option(help="Task id; `evolve tasks` lists them.")],
     sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
+    profile: Annotated[bool, typer.Option("--profile", help="Explain it: instructions, caches, counters.")] = False,
+    parts: Annotated[str, typer.Option(help="Of the profile, such as mix,cachegrind; all without.")] = "",
+    peers: Annotated[bool, typer.Option("--peers", help="Time it beside the seed, numpy and torch.")] = False,
+    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda or triton.")] = "c",
     json: Json = False,
 ) -> None:
     """Judge one file: gates, score with its interval, profile and feedback. No run, nothing is learnt."""
@@ -44,12 +55,21 @@ def judge(
     from evolve.plugins import all_tasks, load_domains, select
     from evolve.types import Candidate
 
-    domains = load_domains()
+    domains = load_domains(options=kernel_target(target))
     chosen = next(iter(select(all_tasks(domains), [task], None).values()))
     name = next(iter(chosen.files)) if len(chosen.files) == 1 else file.name
     candidate = Candidate(files={name: _text(file)})
-    with open_sandbox(sandbox) as opened:
-        verdict = domains[chosen.domain].evaluate(chosen, candidate, opened)
+    domain = domains[chosen.domain]
+    explaining = _explaining(domain, parts) if profile or parts else None
+    comparing = _comparing(domain) if peers else None
+    sections: dict[str, Section] = {}
+    with open_sandbox(sandbox, gpu=domain.gpu) as opened:
+        with found_at_the_start():
+            verdict = domain.evaluate(chosen, candidate, opened)
+        if explaining and verdict.feasible:
+            sections["profile"] = explaining(chosen, candidate, verdict, opened)
+        if comparing and verdict.feasible:
+            sections["peers"] = comparing(chosen, candidate, opened)
     if json:
         print_json(
             {
@@ -59,6 +79,7 @@ def judge(
                 "feedback": verdict.feedback,
                 "metrics": dict(verdict.metrics),
                 "bottleneck": verdict.profile.bottleneck,
+                **{name: dict(section.data) for name, section in sections.items()},
             }
         )
     else:
@@ -67,7 +88,24 @@ def judge(
         if verdict.feasible:
             sys.stdout.write(f"{score_of(verdict)} ({interval(verdict.interval)}) in {opened.name}\n")
         sys.stdout.write(f"{verdict.feedback.rstrip()}\n")
+        sys.stdout.writelines(f"\n{section.text}\n" for section in sections.values())
     raise typer.Exit(FEASIBLE if verdict.feasible else INFEASIBLE)
+
+
+def _explaining(domain: "Domain", parts: str) -> "Callable[[Task, Candidate, Evaluation, Sandbox], Section]":
+    from evolve.profiler import Profiler
+
+    if not isinstance(domain, Profiler):
+        raise UsageError(f"the domain {domain.name} has no profiler; judge without --profile")
+    return partial(domain.profile, parts=[part.strip() for part in parts.split(",") if part.strip()])
+
+
+def _comparing(domain: "Domain") -> "Callable[[Task, Candidate, Sandbox], Section]":
+    from evolve.profiler import Comparer
+
+    if not isinstance(domain, Comparer):
+        raise UsageError(f"the domain {domain.name} knows no peers; judge without --peers")
+    return domain.peers
 
 
 def _mark(passed: bool | None) -> str:
