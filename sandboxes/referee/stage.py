@@ -1,5 +1,6 @@
 """Where instances are laid out for runners and their outputs judged."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,8 +29,17 @@ class Stage:
         sizes = [array.nbytes for array in like.inputs]
         self.inputs.arrange(sizes, sets)
         output = like.truth.size * self._workload.dtype.itemsize
+        description = self._described(like)
         for runner in runners:
-            runner.arrange(sizes, output, self._workload.arguments(dims), sets)
+            runner.arrange(sizes, output, self._workload.arguments(dims), sets, description)
+
+    def _described(self, like: Instance) -> bytes:
+        """Type and shape of each input and of the output."""
+        arrays = [
+            *((array.dtype.str, array.shape) for array in like.inputs),
+            (self._workload.dtype.str, like.truth.shape),
+        ]
+        return json.dumps(arrays).encode()
 
     def load(self, instances: Sequence[Instance]) -> None:
         for at, instance in enumerate(instances):

@@ -19,9 +19,9 @@ class Instance(NamedTuple):
 
     inputs: tuple[Array, ...]
     truth: Array
-    """The reference in float64."""
-    single: Array
-    """The reference in float32: what its own rounding costs."""
+    """The reference in float64; where outputs are integers, exactly what they must be."""
+    error: Array
+    """How far off, absolutely, single precision may be expected to be at each element (float64)."""
     label: str
     """The sizes and the distribution, for messages."""
 
@@ -33,11 +33,12 @@ class Workload:
         self._numerics = _load("numerics", trusted)
         self._task = _load("task", trusted)
         self._order = tuple(dims)
-        self.dtype = np.dtype(getattr(self._task, "OUTPUT_DTYPE", np.float32))
+        self.dtype = output_dtype(self._task)
 
     @property
     def distributions(self) -> list[str]:
-        return sorted(self._numerics.DISTRIBUTIONS)
+        """Those of timed calls."""
+        return sorted(set(self._numerics.DISTRIBUTIONS) - set(getattr(self._numerics, "UNTIMED", ())))
 
     def arguments(self, dims: Mapping[str, int]) -> list[int]:
         """The sizes in the order in which the kernel takes them."""
@@ -51,23 +52,52 @@ class Workload:
             drawn: Callable[..., Array] = self._numerics.DISTRIBUTIONS[distribution]
             inputs = self._task.inputs(lambda *shape: drawn(rng, tuple(shape)), dims)
             arrays = tuple(np.ascontiguousarray(array) for array in inputs)
-            double = tuple(a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays)
-            with np.errstate(all="ignore"):
-                truth = np.asarray(self._task.reference(*double, **dims))
-                single = np.asarray(self._task.reference(*arrays, **dims))
-            return Instance(arrays, truth, single, label)
+            return Instance(arrays, *expected(self._task, arrays, dims), label)
 
         return _trusting(f"inputs and reference for {label}", build)
 
     def mismatch(self, output: Array, instance: Instance) -> str | None:
         """None when the output is right; else one sentence."""
+        if output.dtype != self.dtype:
+            return f"the output is of type {output.dtype}, expected {self.dtype}"
 
         def compare() -> str | None:
             with np.errstate(all="ignore"):
-                found: str | None = self._numerics.mismatch(output, instance.truth, instance.single)
+                found: str | None = self._numerics.mismatch(output, instance.truth, instance.error)
             return found
 
         return _trusting("numerics.mismatch", compare)
+
+
+def output_dtype(task: object) -> np.dtype[Any]:
+    return np.dtype(getattr(task, "OUTPUT_DTYPE", np.float32))
+
+
+def expected(task: Any, arrays: Sequence[Array], dims: Mapping[str, int]) -> tuple[Array, Array]:
+    """Truth and error for inputs as the kernel gets them.
+
+    Integers are the same in either precision. An integer truth is returned in the type of the output.
+    Raises ValueError when it does not fit there, and when a truth or an error is not of the kind or shape it must be.
+    """
+    dtype = output_dtype(task)
+    double = [array.astype(np.float64) if array.dtype.kind == "f" else array for array in arrays]
+    with np.errstate(all="ignore"):
+        truth = np.asarray(task.reference(*double, **dims))
+        if dtype.kind in "iu":
+            return _exact(truth, dtype), np.zeros(1)
+        truth = truth.astype(np.float64, copy=False)
+        estimate = getattr(task, "error", None)
+        error = np.abs(task.reference(*arrays, **dims) - truth) if estimate is None else estimate(*arrays, **dims)
+    return truth, np.broadcast_to(np.asarray(error, dtype=np.float64), truth.shape)
+
+
+def _exact(truth: Array, dtype: np.dtype[Any]) -> Array:
+    if truth.dtype.kind not in "iu":
+        raise ValueError(f"the reference gives {truth.dtype}, its outputs are to be {dtype}")
+    exact = truth.astype(dtype)
+    if not np.array_equal(exact, truth):
+        raise ValueError(f"the reference gives numbers that do not fit {dtype}")
+    return exact
 
 
 def _load(name: str, trusted: Mapping[str, str]) -> ModuleType:

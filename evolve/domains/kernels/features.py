@@ -10,6 +10,7 @@ from evolve.domains.kernels.tokens import Token, tokens
 _NAMES = "exp exp2 expm1 log log2 log10 log1p erf erfc tanh sinh cosh sin cos tan pow fmax fmin fmod atan"
 LIBM = frozenset(f"{name}f" for name in _NAMES.split())
 """Float functions of the C library that gcc calls once per element."""
+_INTEGER = re.compile(r"u?int\d+_t|size_t|ptrdiff_t|bool|char|short|int|long|unsigned")
 
 
 class Loop(NamedTuple):
@@ -31,7 +32,7 @@ class Loop(NamedTuple):
     calls: frozenset[str]
     """Library functions called in the loop itself, not in loops within."""
     accumulators: frozenset[str]
-    """Scalars that every iteration updates: each waits for the one before."""
+    """Scalars that every iteration updates, each waiting for the one before; gcc reorders sums of integers itself."""
     strided: bool
     """Neighbouring iterations touch memory that is not neighbouring."""
 
@@ -98,7 +99,7 @@ def _loop(stream: Sequence[Token], span: _Span, around: Sequence[Loop]) -> Loop:
         remainder=begins_late or any(loop.remainder for loop in around) or _in_else(stream, span.start),
         reassociated="simd" in pragma and "reduction" in pragma,
         calls=frozenset(token.text for token, after in pairwise(own) if token.text in LIBM and after.text == "("),
-        accumulators=_accumulators(own),
+        accumulators=_accumulators(own, _integers(stream)),
         strided=_strided(own, variable),
     )
 
@@ -160,8 +161,13 @@ def _without_loops(body: Sequence[Token]) -> list[Token]:
     return own
 
 
-def _accumulators(own: Sequence[Token]) -> frozenset[str]:
-    """Names that are changed from their own value and are not declared in the body."""
+def _integers(stream: Sequence[Token]) -> frozenset[str]:
+    """Names that are declared right behind an integer type."""
+    return frozenset(after.text for token, after in pairwise(stream) if _INTEGER.fullmatch(token.text))
+
+
+def _accumulators(own: Sequence[Token], integers: frozenset[str]) -> frozenset[str]:
+    """Names changed from their own value, other than integers that are summed, and not declared in the body."""
     found: set[str] = set()
     declared = {
         after.text
@@ -173,7 +179,7 @@ def _accumulators(own: Sequence[Token]) -> frozenset[str]:
         if token.kind != "name" or before not in {";", "{", "}", ")"} or token.text in declared:
             continue
         if own[index + 1].text in {"+=", "-=", "*="}:
-            found.add(token.text)
+            found |= {token.text} - integers
         elif own[index + 1].text == "=":
             end = next((i for i in range(index + 2, len(own)) if own[i].text == ";"), len(own))
             if any(other.text == token.text for other in own[index + 2 : end]):

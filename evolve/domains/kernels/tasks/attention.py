@@ -1,6 +1,7 @@
 """Single-head attention."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +42,17 @@ def reference(q: Array, k: Array, v: Array, **_dims: int) -> Array:
     score = (q @ k.T) / root
     weight = np.exp(score - score.max(axis=1, keepdims=True))
     total = weight.sum(axis=1, keepdims=True)
-    out = (weight @ v) / total
-    if q.dtype == np.float64:
-        return np.asarray(out)
-    # A score's rounding is an exponent's: allow for that of a textbook dot product in each row's worst score.
-    rounding = 2.0**-24 * ((np.abs(q) @ np.abs(k).T) / root).max(axis=1, keepdims=True).astype(np.float64)
-    return np.asarray(out + rounding * ((weight @ np.abs(v)) / total))
+    return np.asarray((weight @ v) / total)
+
+
+def error(q: Array, k: Array, v: Array, **_dims: int) -> Array:
+    """A score's rounding is an exponent's: that of a plain dot product, in each row's worst score, and a margin."""
+    scores = (np.abs(q) @ np.abs(k).T) / np.sqrt(np.float32(q.shape[1]))
+    return np.asarray(3 * 2.0**-24 * scores.max(axis=1, keepdims=True) * reference(q, k, np.abs(v)))
+
+
+def torch_peer(torch: Any, q: Any, k: Any, v: Any, **_dims: int) -> Any:
+    return torch.nn.functional.scaled_dot_product_attention(q[None], k[None], v[None])[0]
 
 
 def flops(**dims: int) -> int:
@@ -58,4 +64,5 @@ def bytes_moved(**dims: int) -> int:
 
 
 def _rms(x: Array) -> np.float32:
-    return np.float32(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+    """Never zero."""
+    return np.float32(max(np.sqrt(np.mean(np.square(x, dtype=np.float64))), 2.0**-126))

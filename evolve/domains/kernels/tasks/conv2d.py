@@ -1,6 +1,7 @@
 """3x3 convolution of one image with several channels."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +37,18 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 
 def reference(image: Array, weight: Array, **_dims: int) -> Array:
-    if image.dtype == np.float64:
-        windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))
-        return np.ascontiguousarray(np.tensordot(weight, windows, axes=((1, 2, 3), (0, 3, 4))))
-    # What a textbook loop may be expected to round off over all its terms; BLAS sums in blocks and errs less.
-    exact = reference(image.astype(np.float64), weight.astype(np.float64))
-    squares = reference(np.square(image, dtype=np.float64), np.square(weight, dtype=np.float64))
-    terms = weight[0].size
-    return np.asarray(exact + 2.0**-25 * np.sqrt(terms * (squares / 2 + exact**2 / 3)))
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))
+    return np.ascontiguousarray(np.tensordot(weight, windows, axes=((1, 2, 3), (0, 3, 4))))
+
+
+def error(image: Array, weight: Array, **_dims: int) -> Array:
+    """What a loop may be expected to round off over its terms one by one; BLAS sums in blocks and errs less."""
+    squares = reference(np.square(image), np.square(weight))
+    return np.asarray(2.0**-25 * np.sqrt(weight[0].size * (squares / 2 + reference(image, weight) ** 2 / 3)))
+
+
+def torch_peer(torch: Any, image: Any, weight: Any, **_dims: int) -> Any:
+    return torch.nn.functional.conv2d(image[None], weight)[0]
 
 
 def flops(**dims: int) -> int:

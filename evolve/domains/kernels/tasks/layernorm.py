@@ -1,6 +1,7 @@
 """Layer normalisation of each row, with scale and shift."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,21 +35,32 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 
 def reference(x: Array, gamma: Array, beta: Array, **_dims: int) -> Array:
-    scaled = _scaled(x, gamma)
-    if x.dtype == np.float64:
-        return scaled + beta
-    # Where the two terms cancel, the error of the first is all there is: it counts in full, plus two roundings.
-    exact = _scaled(x.astype(np.float64), gamma.astype(np.float64))
-    return exact + beta + np.abs(scaled - exact) + 2.0**-22 * np.abs(exact)
+    centred = x - x.mean(axis=1, keepdims=True)
+    variance = np.mean(centred * centred, axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt(variance + x.dtype.type(1e-5)) * gamma + beta)
 
 
-def _scaled(x: Array, gamma: Array) -> Array:
-    count = x.dtype.type(x.shape[1])
-    # Summed one by one, as a textbook does.
-    mean = np.cumsum(x, axis=1, dtype=x.dtype)[:, -1:] / count
-    centred = x - mean
-    variance = np.cumsum(centred * centred, axis=1, dtype=x.dtype)[:, -1:] / count
-    return np.asarray(centred / np.sqrt(variance + x.dtype.type(1e-5)) * gamma)
+def error(x: Array, gamma: Array, beta: Array, **_dims: int) -> Array:
+    """Where the two terms cancel, the error of the first is all there is."""
+    count = x.shape[1]
+    mean = x.mean(axis=1, keepdims=True)
+    square = np.square(x - mean)
+    deviation = np.sqrt(square.mean(axis=1, keepdims=True) + np.float32(1e-5))
+    relative = 4 * 2.0**-24 + _summed(square) / count / deviation**2 / 2
+    scaled = np.abs((x - mean) / deviation * gamma)
+    shift = np.abs(gamma / deviation) * _summed(x) / count
+    return np.asarray(shift + scaled * relative + 2.0**-24 * np.abs(beta))
+
+
+def _summed(x: Array) -> Array:
+    """What is lost of a row's sum, one by one: as much as is, and at least as may be expected."""
+    partial = np.cumsum(x, axis=1, dtype=np.float64)
+    expected = 2.0**-25 * np.linalg.norm(partial[:, 1:], axis=1, keepdims=True)
+    return np.asarray(np.maximum(np.abs(np.cumsum(x, axis=1)[:, -1:] - partial[:, -1:]), expected))
+
+
+def torch_peer(torch: Any, x: Any, gamma: Any, beta: Any, **_dims: int) -> Any:
+    return torch.nn.functional.layer_norm(x, gamma.shape, gamma, beta, eps=1e-5)
 
 
 def flops(**dims: int) -> int:

@@ -1,6 +1,7 @@
 """Largest element of a vector."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,10 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 def reference(x: Array, **_dims: int) -> Array:
     return np.asarray(x.max()).reshape(1)
+
+
+def torch_peer(torch: Any, x: Any, **_dims: int) -> Any:
+    return torch.amax(x, dim=0, keepdim=True)
 
 
 def flops(**dims: int) -> int:

@@ -1,6 +1,7 @@
 """ReLU over a vector."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 def reference(x: Array, **_dims: int) -> Array:
     return np.maximum(x, 0)
+
+
+def torch_peer(torch: Any, x: Any, **_dims: int) -> Any:
+    return torch.relu(x)
 
 
 def flops(**dims: int) -> int:

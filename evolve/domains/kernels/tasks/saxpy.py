@@ -1,6 +1,7 @@
 """Scaled vector addition."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,16 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 
 def reference(alpha: Array, x: Array, y: Array, **_dims: int) -> Array:
-    out = alpha * x + y
-    if x.dtype == np.float64:
-        return out
-    # Where the two terms cancel: allow for a rounding of the product.
-    return out.astype(np.float64) + 2.0**-23 * np.abs(alpha * x)
+    return np.asarray(alpha * x + y)
+
+
+def error(alpha: Array, x: Array, y: Array, **_dims: int) -> Array:
+    """Where the two terms cancel, a rounding of the product is all there is."""
+    return np.asarray(np.abs(2.0**-23 * alpha * x) + np.abs(2.0**-24 * y))
+
+
+def torch_peer(torch: Any, alpha: Any, x: Any, y: Any, **_dims: int) -> Any:
+    return torch.addcmul(y, alpha, x)
 
 
 def flops(**dims: int) -> int:

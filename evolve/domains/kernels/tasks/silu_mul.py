@@ -1,6 +1,7 @@
 """Gated SiLU: silu(a) * b, element by element."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,10 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 def reference(a: Array, b: Array, **_dims: int) -> Array:
     with np.errstate(over="ignore"):  # exp(-a) may overflow to infinity, where the quotient is rightly zero
         return np.asarray(a / (1 + np.exp(-a)) * b)
+
+
+def torch_peer(torch: Any, a: Any, b: Any, **_dims: int) -> Any:
+    return torch.nn.functional.silu(a) * b
 
 
 def flops(**dims: int) -> int:

@@ -1,6 +1,7 @@
 """Five-point stencil on a padded grid."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,19 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 
 def reference(u: Array, **_dims: int) -> Array:
-    out = _step(u)
-    if u.dtype == np.float64:
-        return out
-    # Terms may cancel, whatever the order of addition: allow for a rounding of their magnitudes.
-    return out.astype(np.float64) + 2.0**-23 * _step(np.abs(u))
+    around = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+    return np.asarray(u.dtype.type(0.5) * u[1:-1, 1:-1] + u.dtype.type(0.125) * around)
+
+
+def error(u: Array, **_dims: int) -> Array:
+    """Terms may cancel, whatever the order of addition: a rounding of their magnitudes."""
+    return np.asarray(2.0**-23 * reference(np.abs(u)))
+
+
+def torch_peer(torch: Any, u: Any, **_dims: int) -> Any:
+    del torch
+    around = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+    return 0.5 * u[1:-1, 1:-1] + 0.125 * around
 
 
 def flops(**dims: int) -> int:
@@ -48,8 +57,3 @@ def flops(**dims: int) -> int:
 
 def bytes_moved(**dims: int) -> int:
     return 4 * ((dims["H"] + 2) * (dims["W"] + 2) + dims["H"] * dims["W"])
-
-
-def _step(u: Array) -> Array:
-    around = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
-    return np.asarray(u.dtype.type(0.5) * u[1:-1, 1:-1] + u.dtype.type(0.125) * around)

@@ -1,6 +1,7 @@
 """Matrix transposition, out of place."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ def inputs(draw: Callable[..., Array], dims: Mapping[str, int]) -> tuple[Array, 
 
 def reference(a: Array, **_dims: int) -> Array:
     return np.ascontiguousarray(a.T)
+
+
+def torch_peer(torch: Any, a: Any, **_dims: int) -> Any:
+    del torch
+    return a.T.contiguous()
 
 
 def flops(**dims: int) -> int:
