@@ -22,6 +22,9 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/
 BOOT = "import sys; sys.path = [sys.argv.pop(1), *sys.path, sys.argv.pop(1)]; from referee.server import main; main()"
 WORK = "/run/evolve"
 """Where jobs live, inside bubblewrap."""
+WORKING, TEMPORARY = 2**30, 2**28
+"""Bytes of memory that jobs may fill with files, and with temporary ones."""
+CUDA_VARIABLE = "CUDA_HOME"
 GREETING_SECONDS = 30.0
 NO_COMPILER = "no C compiler: install gcc (apt-get install gcc), or use --sandbox docker"
 UNPROTECTED = (
@@ -49,7 +52,7 @@ def bubblewrap() -> str:
     return ""
 
 
-def _wrapping() -> list[str]:
+def _wrapping(*, gpu: bool = False) -> list[str]:
     """The command line up to the program: new namespaces, the system read-only, empty places to write in."""
     shown = [*SYSTEM, *sorted({sys.prefix, sys.base_prefix, _site_of_numpy(), str(Path(__file__).parent / "referee")})]
     bound = [word for path in shown if Path(path).exists() for word in _showing(Path(path))]
@@ -61,9 +64,19 @@ def _wrapping() -> list[str]:
         rights = ["--unshare-user"]
     kept_apart = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     empty = ["--proc", "/proc", "--dev", "/dev"]
-    for place in ("/tmp", WORK):  # noqa: S108 - inside
-        empty += ["--perms", "1777", "--tmpfs", place]
-    return ["bwrap", *rights, *kept_apart, "--die-with-parent", "--new-session", *empty, *bound, "--chdir", "/"]
+    for place, size in (("/tmp", TEMPORARY), (WORK, WORKING)):  # noqa: S108 - inside
+        empty += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
+    seen = _devices() if gpu else []
+    return ["bwrap", *rights, *kept_apart, "--die-with-parent", "--new-session", *empty, *bound, *seen, "--chdir", "/"]
+
+
+def _devices() -> list[str]:
+    """What the driver of an NVIDIA GPU needs, and the CUDA toolkit that was named."""
+    nodes = [*sorted(Path("/dev").glob("nvidia*")), Path("/dev/dxg")]
+    shown = [word for node in nodes for word in ("--dev-bind-try", str(node), str(node))]
+    toolkit = os.environ.get(CUDA_VARIABLE)
+    named = _showing(Path(toolkit)) if toolkit and not toolkit.startswith(SYSTEM) and Path(toolkit).is_dir() else []
+    return [*shown, "--ro-bind-try", "/sys", "/sys", *named]
 
 
 def _site_of_numpy() -> str:
@@ -83,7 +96,8 @@ def _showing(path: Path) -> list[str]:
 class _Child:
     """A referee in a child process."""
 
-    def __init__(self, *, wrapped: bool) -> None:
+    def __init__(self, *, wrapped: bool, gpu: bool = False) -> None:
+        self._gpu = gpu
         self._lease: Lease | None = lease_users() if os.getuid() == 0 else None
         self._folder = None if wrapped else tempfile.mkdtemp(prefix="evolve-work-")
         if self._folder:
@@ -107,7 +121,7 @@ class _Child:
         if self._lease:
             options += ["--candidate", str(self._lease.user)]
         server = [sys.executable, "-I", "-c", BOOT, str(Path(__file__).parent), _site_of_numpy(), *options]
-        return [*_wrapping(), *server, "--isolated"] if wrapped else server
+        return [*_wrapping(gpu=self._gpu), *server, "--isolated"] if wrapped else server
 
     def _greet(self) -> None:
         try:
@@ -150,21 +164,24 @@ def _environment() -> dict[str, str]:
     """Nothing of ours: no keys, no proxies, no preloads. numpy is kept to one thread."""
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8", **threads}
+    toolkit = {name: os.environ[name] for name in (CUDA_VARIABLE,) if name in os.environ}
+    return {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8", **toolkit, **threads}
 
 
 class ProcessSandbox:
     """Raises SandboxError on opening when there is no compiler. Bubblewrap is used when it works.
 
-    `instead_of`: why a stronger sandbox could not be had, for the warning.
+    `instead_of`: why a stronger sandbox could not be had, for the warning. `gpu`: candidates are shown the GPUs.
     """
 
-    def __init__(self, *, parallel: int = 2, wrapped: bool | None = None, instead_of: str = "") -> None:
+    def __init__(
+        self, *, parallel: int = 2, wrapped: bool | None = None, instead_of: str = "", gpu: bool = False
+    ) -> None:
         if not shutil.which("gcc"):
             raise SandboxError(NO_COMPILER)
         self._wrapped = not bubblewrap() if wrapped is None else wrapped
         self._instead_of = instead_of
-        self._pool = Pool(lambda: _Child(wrapped=self._wrapped), parallel)
+        self._pool = Pool(lambda: _Child(wrapped=self._wrapped, gpu=gpu), parallel)
 
     @property
     def name(self) -> str:

@@ -1,12 +1,15 @@
 """Plain commands in every sandbox: what comes back, and what cannot be reached."""
 
+import contextlib
+import gc
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +21,9 @@ from sandboxes.locks import Turn
 from sandboxes.pool import RECYCLE_AFTER, Pool, RefereeLostError, RefereeSlowError
 from sandboxes.process import ProcessSandbox, bubblewrap
 from tests.conftest import open_kind, require_docker
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 LIMITS = Limits(seconds=5, memory_mb=512, processes=32, output_kb=4)
 
@@ -365,3 +371,89 @@ def test_who_measures_is_alone() -> None:
         other.give_up()
         waiter.join(5)
     assert order == ["computes", "measures"]
+
+
+# ---- what breaks around the candidate
+
+
+def test_a_full_disk_inside_is_the_candidates_own_and_gone_with_it(sandbox: Sandbox) -> None:
+    if not isolated(sandbox):
+        pytest.skip("the warning of the plain process sandbox says so")
+    fill = "i=0; while head -c 100000000 /dev/zero > $i 2>/dev/null; do i=$((i+1)); done; echo full at $i >&2"
+    execution = sandbox.run(Job(argv=("sh", "-c", fill), limits=Limits(seconds=30, memory_mb=512)))
+    assert "full at" in execution.stderr
+    assert shell(sandbox, "head -c 50000000 /dev/zero > x && echo fine").stdout == "fine\n"
+
+
+class Relay:
+    """Stands between us and the engine, until it falls silent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "engine.sock"
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(self.path))
+        self._server.listen()
+        self._lines: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect("/var/run/docker.sock")
+                self._lines += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def die(self) -> None:
+        self.path.unlink()
+        for line in (self._server, *self._lines):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+            line.close()
+
+
+@pytest.mark.docker
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaks dead sockets
+def test_an_engine_that_dies_under_a_job_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_docker()
+    if os.environ.get("DOCKER_HOST"):
+        pytest.skip("needs the engine of this machine at its usual address")
+    client = connect()
+    before = _ours(client)
+    relay = Relay(tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{relay.path}")
+    with DockerSandbox(parallel=1) as opened:
+        assert shell(opened, "echo fine").stdout == "fine\n"
+        threading.Timer(0.5, relay.die).start()
+        with pytest.raises(SandboxError, match=r"engine failed.*--sandbox process"):
+            shell(opened, "sleep 3")
+    with contextlib.closing(client):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and _ours(client) - before:
+            time.sleep(0.2)
+        assert not _ours(client) - before
+    gc.collect()
+
+
+def _ours(client: "DockerClient") -> set[str]:
+    """Containers of this very process."""
+    filters = {"label": ["evolve=sandbox", f"evolve.pid={os.getpid()}"]}
+    return {str(one.name) for one in client.containers.list(filters=filters, ignore_removed=True)}
+
+
+@pytest.mark.docker
+def test_an_image_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_docker()
+    monkeypatch.setenv("EVOLVE_SANDBOX_BASE", "localhost:1/no-such-image:1")
+    with pytest.raises(SandboxError, match=r"no-such-image.*--sandbox process"):
+        DockerSandbox()

@@ -37,8 +37,7 @@ class Arena:
         self._descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.fchmod(self._descriptor, 0o600)
         os.ftruncate(self._descriptor, CAPACITY)
-        self._memory = mmap.mmap(self._descriptor, CAPACITY)
-        self._all: Bytes = np.frombuffer(self._memory, dtype=np.uint8)
+        self._all: Bytes = np.frombuffer(mmap.mmap(self._descriptor, CAPACITY), dtype=np.uint8)
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | (F_SEAL_FUTURE_WRITE if inputs else 0) | fcntl.F_SEAL_SEAL
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, seals)
         mode = os.O_RDONLY if inputs else os.O_RDWR
@@ -66,6 +65,14 @@ class Arena:
         start = at * per_set + sum(room(size) for size in self._sizes[:buffer])
         return self._all[start : start + room(self._sizes[buffer])]
 
+    @property
+    def sets(self) -> int:
+        return self._sets
+
+    def slots(self, at: int) -> list[Bytes]:
+        """All buffers of set `at`, with the slack."""
+        return [self._slot(at, buffer) for buffer in range(len(self._sizes))]
+
     def _offset(self, buffer: int) -> int:
         size = self._sizes[buffer]
         return room(size) - -(-size // ALIGNMENT) * ALIGNMENT
@@ -86,5 +93,7 @@ class Arena:
         return "behind" if (slot[offset + size :] != CANARY).any() else ""
 
     def close(self) -> None:
+        """Give the memory back, as soon as nobody holds a view of it."""
+        self._all = np.empty(0, np.uint8)
         os.close(self._descriptor)
         os.close(self.shared)

@@ -78,6 +78,7 @@ static void filter_calls(int counters) {
     if (!counters) on(SYS_perf_event_open, REFUSE(EPERM));
     on_argument(SYS_clone, 0, BPF_JSET, NEW_NAMESPACES, REFUSE(EPERM), ALLOW);
     on(SYS_clone3, REFUSE(ENOSYS)); /* libc falls back to clone, whose flags can be seen */
+    on_argument(SYS_tgkill, 2, BPF_JEQ, SIGCONT, KILL, ALLOW); /* what was stopped may not keep itself going */
     must(enforce(ALLOW));
 }
 

@@ -8,9 +8,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from . import spawn, tools
+from . import fingerprint, spawn, tools
 from .arena import Arena
 from .job import Job
 from .verdict import RejectedError
@@ -20,12 +20,14 @@ OVERHEAD = 160 * 2**20
 """Bytes of address space for libraries, guards and the main stack."""
 THREAD = 24 * 2**20
 """Bytes of address space for the stack of one thread."""
-LAYOUT, CALL = 1, 2
-DONE, UNLOADABLE, NO_SYMBOL, FAULT, UNMAPPABLE, ENVIRONMENT = range(6)
+LAYOUT, CALL, LOAD, COLLECT = 1, 2, 3, 4
+DONE, UNLOADABLE, NO_SYMBOL, FAULT, UNMAPPABLE, ENVIRONMENT, MALFORMED, RAISED = range(8)
 LATE = -1
 """What `exchange` of handshake.c returns."""
 COMMAND = struct.Struct("=4I16Q16q")
 ANSWER = struct.Struct("=6i")
+LENGTH = struct.Struct("=I")
+LOADING = "loading the library"
 PLACES = ("", "just before the start of {}", "just past the end of {}", "inside {}", "at a null pointer")
 MISFORTUNES = {
     "SIGSEGV": "read or wrote out of bounds",
@@ -63,6 +65,16 @@ class Program(NamedTuple):
     """Bytes of address space that it takes itself, beyond a compiled runner's."""
     file_bytes: int = 0
     """The largest file it may write."""
+    described: bool = False
+    """It is told what its buffers hold, as JSON behind each layout (holder.py)."""
+    device: Mapping[str, Any] = {}
+    """What the device is whose memory it works in (gpu.py): buffers are copied there before a call, and back after."""
+    alone: tuple[str, ...] = ()
+    """What runs it without a referee, for a profiler (device.c); empty where nothing does."""
+    not_run: str = ""
+    """Why it is built but cannot be run here."""
+    not_timed: str = ""
+    """Why it can be run here, but its time would say nothing."""
 
 
 class Setup(NamedTuple):
@@ -79,6 +91,12 @@ class Runner:
 
     def __init__(self, job: Job, program: Program, setup: Setup, *, uid: int) -> None:
         self._job = job
+        self._described = program.described
+        self._device = bool(program.device)
+        self._inputs = setup.inputs
+        self._said = ""
+        self.device_ns: list[float] = []
+        """Of each call, what the device's own clock says: for the reply, never for the score."""
         self.outputs = Arena("outputs", inputs=False)
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
@@ -100,13 +118,20 @@ class Runner:
         self._answer = ctypes.create_string_buffer(ANSWER.size + 600)
         self.peak_memory_mb = 0.0
         self._alive = True
-        self._exchange(b"", "loading the library")
+        self._exchange(b"", LOADING)
 
-    def arrange(self, inputs: Sequence[int], output: int, dims: Sequence[int], sets: int) -> None:
-        """Map `sets` times these buffers (bytes); the inputs' arena is laid out by whoever fills it."""
+    def arrange(
+        self, inputs: Sequence[int], output: int, dims: Sequence[int], sets: int, description: bytes = b""
+    ) -> None:
+        """Map `sets` times these buffers (bytes); the inputs' arena is laid out by whoever fills it.
+
+        `description`: types and shapes of inputs and output, for a program that is told them.
+        """
         self.outputs.arrange([output], sets)
         sizes = [*inputs, output]
         packed = COMMAND.pack(LAYOUT, sets, len(inputs), len(dims), *_padded(sizes), *_padded(dims))
+        if self._described:
+            packed += LENGTH.pack(len(description)) + description
         self._exchange(packed, "mapping its buffers")
 
     def call(self, sets: int, doing: str) -> int:
@@ -115,7 +140,22 @@ class Runner:
         The clock starts before the process may run and stops when all of its threads stand still: nothing that it
         does lies outside.
         """
-        return self._exchange(COMMAND.pack(CALL, sets, *[0] * 34), doing)
+        if self._device and sets:
+            return self._call_on_device(sets, doing)
+        return self._command(CALL, sets, doing)
+
+    def _call_on_device(self, sets: int, doing: str) -> int:
+        """Copies lie outside of the clock; what they bring back must be what was there when it stopped."""
+        self._command(LOAD, sets, "copying the inputs to the device")
+        elapsed = self._command(CALL, sets, doing)
+        device_ns, *returned = self._said.split() or [""]
+        self._command(COLLECT, sets, "copying the output from the device")
+        fingerprint.compare(returned, self._said.split(), self._inputs, self.outputs, doing)
+        self.device_ns.append(float(device_ns) if device_ns.isdecimal() else 0.0)
+        return elapsed
+
+    def _command(self, kind: int, sets: int, doing: str) -> int:
+        return self._exchange(COMMAND.pack(kind, sets, *[0] * 34), doing)
 
     def _exchange(self, packed: bytes, doing: str) -> int:
         """Send a command (none: it runs already), wait for the answer, stop the process; nanoseconds."""
@@ -134,27 +174,34 @@ class Runner:
             ctypes.byref(ended),
         )
         if length == LATE:
-            self.close()
+            self.end()
             message = f"took longer than the limit of {self._job.limits.seconds:g} s while {doing}"
             raise RejectedError("correct", "timeout", message)
         fault = _understood(self._answer.raw[:length])
-        if fault.kind not in range(ENVIRONMENT + 1):
-            self.close()
+        if fault.kind not in range(RAISED + 1):
+            self.end()
             message = "wrote to the channel between the runner and the referee"
             raise RejectedError("authentic", "forged_answer", message)
         if ended or fault.kind == FAULT:
             raise self._death(fault, doing)
-        self._expect(fault)
+        self._expect(fault, doing)
+        self._said = fault.text
         return elapsed.value
 
-    def _expect(self, fault: Fault) -> None:
+    def _expect(self, fault: Fault, doing: str) -> None:
         if fault.kind == DONE:
             return
-        self.close()
+        self.end()
         if fault.kind == NO_SYMBOL:
             symbol = self._job.request["symbol"]
             message = f"no function named `{symbol}` is exported; define `void {symbol}(…)`"
-            raise RejectedError("builds", "symbol", message)
+            raise RejectedError("builds", "symbol", fault.text or message)
+        if fault.kind == MALFORMED:
+            raise RejectedError("builds", "compile_error", fault.text)
+        if fault.kind == RAISED:
+            reason = "memory" if fault.text.startswith("MemoryError") else "exception"
+            gate = "builds" if doing == LOADING else "correct"
+            raise RejectedError(gate, reason, f"raised {fault.text} while {doing}")
         if fault.kind == UNLOADABLE:
             reason = "memory" if "allocate memory" in fault.text else "symbol"
             raise RejectedError("builds", reason, f"the library cannot be loaded: {fault.text}")
@@ -193,11 +240,17 @@ class Runner:
             return RejectedError("correct", "bounds", f"{what} {where} (while {doing}): {ended_by}")
         return RejectedError("correct", "crash", f"{what} {where}".strip() + f" (while {doing}): {ended_by}")
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End the process; its outputs stay readable."""
         if self._alive:
             self._alive = False
             self.peak_memory_mb = spawn.kill(self._pid).peak_memory_mb
+
+    def close(self) -> None:
+        self.end()
+        self.outputs.close()
+        for descriptor in (self._commands, self._answers):
+            os.close(descriptor)
 
 
 def _understood(answer: bytes) -> Fault:

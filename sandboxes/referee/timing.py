@@ -24,9 +24,8 @@ MOST_SETS = 16
 """Calls of one sample, each on data of its own."""
 MOST_BYTES = 256 * 2**20
 """Of inputs and outputs of one sample."""
-FEWEST_SAMPLES = 3
-ENOUGH_SAMPLES = 7
-"""Fewer calls a sample rather than fewer samples than this."""
+FEWEST_SESSIONS = 3
+"""However long they take."""
 
 
 class Pair(NamedTuple):
@@ -40,12 +39,20 @@ class Pair(NamedTuple):
 
 class Plan(NamedTuple):
     samples: int
+    """Of each session."""
     sets: int
+    """Calls of each sample, each on data of its own."""
 
 
 class Duel:
+    """Several sessions, each with new processes: where a process and its memory happen to lie changes its speed for
+    as long as it lives, and samples of one process cannot show by how much.
+    """
+
     def __init__(self, job: Job, workload: Workload, programs: tuple[Program, Program], threads: int) -> None:
+        self._job = job
         self._workload = workload
+        self._programs = programs
         self._timed: Mapping[str, Any] = job.request["timed"]
         self._secret = int(job.request["secret"])
         self._rng = np.random.Generator(np.random.PCG64([self._secret, SEED]))
@@ -54,42 +61,58 @@ class Duel:
         self._first = self._draw()
         self._bytes = footprint(self._first, workload)
         shared = max(MOST_BYTES, self._bytes) + MOST_SETS * 2**21
-        setup = Setup(threads, self._stage.inputs, shared)
-        with _baselines_fault():
-            self._baseline = Runner(job, programs[0], setup, uid=job.baseline)
-        try:
-            self._candidate = Runner(job, programs[1], setup, uid=job.candidate)
-        except RejectedError:
-            self._baseline.close()
-            raise
+        self._setup = Setup(threads, self._stage.inputs, shared)
+        self._plan: Plan | None = None
+        self._turn = 0
+        self._empty: list[int] = []
+        self.device_ns: list[float] = []
+        """Of each call of the candidate, by the device's own clock where it has one."""
+        self.peak_memory_mb = 0.0
         os.sched_setaffinity(0, cores_for(threads)[:1])
 
     @property
-    def peak_memory_mb(self) -> float:
-        return self._candidate.peak_memory_mb
-
-    def close(self) -> None:
-        self._baseline.close()
-        self._candidate.close()
+    def sizes(self) -> list[int]:
+        """Bytes of each input and of the output."""
+        return [*(array.nbytes for array in self._first.inputs), self._first.truth.size * self._workload.dtype.itemsize]
 
     def run(self) -> dict[str, Any]:
-        """Paired times per call; the standstill of an empty call of the baseline is taken off both."""
+        """Paired times per call, session by session; the standstill of an empty call is taken off both sides."""
         started = time.monotonic()
-        self._arrange(1)
-        plan = self._plan(self._sample(0, 1))
-        self._arrange(plan.sets)
-        pairs: list[Pair] = []
-        while len(pairs) < plan.samples:
-            pairs.append(self._sample(len(pairs), plan.sets))
-            if len(pairs) >= FEWEST_SAMPLES and time.monotonic() - started > self._timed["seconds"]:
+        sessions: list[dict[str, list[float]]] = []
+        while len(sessions) < self._timed["sessions"]:
+            with self._opponents() as (baseline, candidate):
+                sessions.append(self._session(baseline, candidate))
+            if len(sessions) >= FEWEST_SESSIONS and time.monotonic() - started > self._timed["seconds"]:
                 break
+        calls = self._plan.sets if self._plan else 1
+        return {"sessions": sessions, "calls": calls, "empty_ns": round(statistics.median(self._empty))}
+
+    @contextlib.contextmanager
+    def _opponents(self) -> Iterator[tuple[Runner, Runner]]:
         with _baselines_fault():
-            empty = round(statistics.median(self._baseline.call(0, "doing nothing") for _ in range(9)))
+            baseline = Runner(self._job, self._programs[0], self._setup, uid=self._job.baseline)
+        with contextlib.closing(baseline):
+            candidate = Runner(self._job, self._programs[1], self._setup, uid=self._job.candidate)
+            with contextlib.closing(candidate):
+                yield baseline, candidate
+            self.peak_memory_mb = max(self.peak_memory_mb, candidate.peak_memory_mb)
+
+    def _session(self, baseline: Runner, candidate: Runner) -> dict[str, list[float]]:
+        """The first call is judged, but not counted: it pays for starting threads and touching memory."""
+        plan = self._plan or Plan(0, 1)
+        self._stage.arrange(self._first, self._timed["dims"], plan.sets, [baseline, candidate])
+        trial = self._sample(baseline, candidate, 1)
+        if self._plan is None:
+            self._plan = plan = self._planned(trial)
+            self._stage.arrange(self._first, self._timed["dims"], plan.sets, [baseline, candidate])
+        pairs = [self._sample(baseline, candidate, plan.sets) for _ in range(plan.samples)]
+        with _baselines_fault():
+            empty = round(statistics.median(baseline.call(0, "doing nothing") for _ in range(5)))
+        self._empty.append(empty)
+        self.device_ns += [ns / plan.sets for ns in candidate.device_ns[-len(pairs) :]]
         return {
             "baseline_ns": [_per_call(pair.baseline, empty, plan.sets) for pair in pairs],
             "candidate_ns": [_per_call(pair.candidate, empty, plan.sets) for pair in pairs],
-            "calls": plan.sets,
-            "empty_ns": empty,
         }
 
     def _draw(self) -> Instance:
@@ -97,25 +120,23 @@ class Duel:
         distribution = str(self._rng.choice(self._workload.distributions))
         return self._workload.draw([self._secret, SEED, self._drawn], distribution, self._timed["dims"])
 
-    def _arrange(self, sets: int) -> None:
-        self._stage.arrange(self._first, self._timed["dims"], sets, [self._baseline, self._candidate])
-
-    def _sample(self, number: int, sets: int) -> Pair:
+    def _sample(self, baseline: Runner, candidate: Runner, sets: int) -> Pair:
         started = time.monotonic()
+        self._turn += 1
         instances = [self._draw() for _ in range(sets)]
         doing = f"computing {instances[0].label}"
         gc.disable()
-        if number % 2:
-            candidate = self._call(self._candidate, instances, doing)
+        if self._turn % 2:
+            candidates = self._call(candidate, instances, doing)
         with _baselines_fault():
-            baseline = self._call(self._baseline, instances, doing)
-        if not number % 2:
-            candidate = self._call(self._candidate, instances, doing)
+            baselines = self._call(baseline, instances, doing)
+        if not self._turn % 2:
+            candidates = self._call(candidate, instances, doing)
         gc.enable()
         with _baselines_fault():
-            self._stage.verify(self._baseline, instances)
-        self._stage.verify(self._candidate, instances)
-        return Pair(baseline, candidate, time.monotonic() - started)
+            self._stage.verify(baseline, instances)
+        self._stage.verify(candidate, instances)
+        return Pair(baselines, candidates, time.monotonic() - started)
 
     def _call(self, runner: Runner, instances: list[Instance], doing: str) -> int:
         """Inputs and canaries are written anew each time, so that whoever comes second finds no warmer caches."""
@@ -123,16 +144,15 @@ class Duel:
         runner.outputs.clear()
         return runner.call(len(instances), doing)
 
-    def _plan(self, trial: Pair) -> Plan:
-        """As many calls a sample as make it long enough, and as many samples as the time allows."""
+    def _planned(self, trial: Pair) -> Plan:
+        """As many calls a sample as make it long enough, and as many samples a session as the time allows."""
         shortest = max(1, min(trial.baseline, trial.candidate)) / 1000
         sets = int(-(-float(self._timed["min_sample_us"]) // shortest))
         sets = max(1, min(sets, MOST_SETS, MOST_BYTES // self._bytes))
-        samples = int(self._timed["samples"])
-        samples += samples % 2  # as many with the one side first as with the other
-        affordable = float(self._timed["seconds"]) / max(trial.seconds, 1e-6)
-        sets = max(1, min(sets, int(affordable / min(ENOUGH_SAMPLES, samples))))
-        return Plan(max(min(FEWEST_SAMPLES, samples), min(samples, int(affordable / sets))), sets)
+        wanted, sessions = int(self._timed["samples"]), int(self._timed["sessions"])
+        affordable = float(self._timed["seconds"]) / max(trial.seconds, 1e-6) / sessions - 1
+        sets = max(1, min(sets, int(affordable / wanted)))
+        return Plan(max(1, min(wanted, int(affordable / sets))), sets)
 
 
 def _per_call(elapsed: int, empty: int, sets: int) -> float:
