@@ -3,7 +3,7 @@
 python benchmarks/timing.py [--pairs 200] [--repeat 20] [--task NAME ...] [--sandbox process]
 
 False improvements: each task's seed is judged against itself; "better" is a lower bound above 1 (expected: 2.5 %).
-Repeatability: one kernel in new sandboxes; how far apart the medians and the ratios lie. On a busy machine both show it.
+Repeatability: one kernel in new sandboxes; how far apart the medians and the ratios lie. Needs a quiet machine.
 """
 
 import argparse

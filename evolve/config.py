@@ -14,7 +14,7 @@ from evolve.errors import UsageError, found_at_the_start
 from evolve.home import home
 from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
-from evolve.plugins import all_tasks, load_domains, select
+from evolve.plugins import Options, all_tasks, load_domains, select
 from evolve.run import JOURNAL, Run, Settings
 from knowledge.memory import Memory
 from sandboxes import Isolation
@@ -69,11 +69,12 @@ def new_settings(
     seed: int | None,
     hold_out: bool,
     domains: list[str],
+    options: Options | None = None,
 ) -> Settings:
     """Raises UsageError for anything that cannot work, before a folder is made."""
     if parallel < 1:
         raise UsageError(f"--parallel is {parallel}; give at least 1")
-    chosen = tuple(select(all_tasks(load_domains(domains)), tasks, tier))
+    chosen = tuple(select(all_tasks(load_domains(domains, options)), tasks, tier))
     return Settings(
         run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         tasks=chosen,
@@ -85,6 +86,7 @@ def new_settings(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         hold_out=chosen if hold_out else (),
         domains=tuple(str(Path(file).resolve()) + ":" + name for file, _, name in (d.rpartition(":") for d in domains)),
+        options=options or {},
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         version=version("evolve-foundry"),
     )
@@ -98,10 +100,14 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
     """
     with ExitStack() as stack:
         with found_at_the_start():
-            domains = load_domains(settings.domains)
+            domains = load_domains(settings.domains, settings.options)
             tasks = select(all_tasks(domains), settings.tasks, None)
             check_model(settings.model)
-            sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel))
+            asked = [domains[name] for name in sorted({task.domain for task in tasks.values()})]
+            if reason := next(filter(None, (domain.missing() for domain in asked)), ""):
+                raise UsageError(reason)
+            gpu = any(domain.gpu for domain in asked)
+            sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, gpu=gpu))
             memory = stack.enter_context(open_kb(Path(settings.kb)))
             run = run or Run.create(runs_folder(), settings)
             stack.enter_context(run.locked())
@@ -129,12 +135,12 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
         )
 
 
-def open_sandbox(kind: str, *, parallel: int = 1) -> Isolation:
+def open_sandbox(kind: str, *, parallel: int = 1, gpu: bool = False) -> Isolation:
     """A context manager. Raises UsageError where `kind` cannot work."""
     from sandboxes import open_sandbox as opened
 
     with found_at_the_start():
-        return opened(kind, parallel=parallel)
+        return opened(kind, parallel=parallel, gpu=gpu)
 
 
 def open_kb(folder: Path | None) -> Memory:

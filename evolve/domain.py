@@ -13,6 +13,8 @@ from evolve.types import Candidate, Evaluation, Mutation, Sandbox, Task
 
 class Domain(ABC):
     name: str
+    gpu: bool = False
+    """Candidates use a GPU: the sandbox is to show it to them."""
 
     @abstractmethod
     def tasks(self) -> Sequence[Task]:
@@ -25,6 +27,14 @@ class Domain(ABC):
         `fresh`: in a sandbox and on inputs that nothing before it has touched (re-measuring a winner).
         A candidate's failure is an Evaluation without a score; SandboxError passes through.
         """
+
+    def missing(self) -> str:
+        """Why no candidate could be given a score on this machine, in a sentence; empty when nothing is known."""
+        return ""
+
+    def refused(self) -> Mapping[str, str]:
+        """Tasks that are left out because no verdict on them would mean anything: the reason by id."""
+        return {}
 
     def mutations(self, task: Task, files: Mapping[str, str], rng: Random) -> Iterable[Mutation]:
         """Transformations of `files` that might improve them, for search without a model; lazily, in random order."""

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,11 +14,15 @@ from evolve.types import Task
 GROUP = "evolve.domains"
 
 
-def load_domains(paths: Iterable[str] = ()) -> dict[str, Domain]:
+Options = Mapping[str, Mapping[str, str]]
+"""What a domain's class is called with, by the domain's name."""
+
+
+def load_domains(paths: Iterable[str] = (), options: Options | None = None) -> dict[str, Domain]:
     """Every domain by name. Raises PluginError naming the one that does not load."""
     domains: dict[str, Domain] = {}
     for entry in entry_points(group=GROUP):
-        domains[entry.name] = _made(entry.value, entry.load)
+        domains[entry.name] = _made(entry.value, entry.load, (options or {}).get(entry.name, {}))
     for path in paths:
         domain = _made(path, partial(_from_file, path))
         domains[domain.name] = domain
@@ -27,9 +31,9 @@ def load_domains(paths: Iterable[str] = ()) -> dict[str, Domain]:
     return domains
 
 
-def _made(where: str, load: Callable[[], type[Domain]]) -> Domain:
+def _made(where: str, load: Callable[[], type[Domain]], options: Mapping[str, str] | None = None) -> Domain:
     try:
-        return load()()
+        return load()(**options or {})
     except UsageError:
         raise
     except Exception as error:  # the boundary to a plugin
@@ -58,13 +62,13 @@ def all_tasks(domains: dict[str, Domain]) -> dict[str, Task]:
 
 
 def select(tasks: dict[str, Task], names: Sequence[str], tier: int | None) -> dict[str, Task]:
-    """The tasks asked for: by id, by name without the domain, or all; then those of the tier.
+    """The tasks asked for: by id, by name without the domain, by domain, or all; then those of the tier.
 
     Raises NotFoundError with the nearest names, UsageError when nothing is left.
     """
     chosen: dict[str, Task] = {}
     for name in names or tasks:
-        matches = [task for task in tasks.values() if name in (task.id, task.id.partition("/")[2])]
+        matches = [task for task in tasks.values() if name in (task.id, task.id.partition("/")[2], task.domain)]
         if not matches:
             raise NotFoundError.among("task", name, sorted(tasks))
         chosen |= {task.id: task for task in matches}

@@ -50,6 +50,8 @@ class Settings(Frozen):
     hold_out: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     """Domains given as `path/to/file.py:Class`, beside the installed ones."""
+    options: Mapping[str, Mapping[str, str]] = {}
+    """What installed domains are told, by name."""
     created: str
     version: str
 

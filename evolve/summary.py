@@ -1,11 +1,16 @@
 """What came out of a run, read back from its journal: for the table, for `--json`, for `evolve show`."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evolve.journal import Journal
 from evolve.run import Run
 from evolve.types import Attempt, Cost, Evaluation
+
+KERNELBENCH = "kernelbench/"
+FASTER = (1, 1.5, 2)
+"""The p of fast_p."""
 
 
 class TaskSummary(NamedTuple):
@@ -54,6 +59,19 @@ class Summary(NamedTuple):
     def solved(self) -> int:
         return sum(task.score is not None for task in self.tasks)
 
+    @property
+    def fast(self) -> dict[str, float]:
+        """KernelBench's measures, where its problems were among the tasks: the share of all of them that is right
+        and more than p times as fast as eager torch, and the geometric mean over those that are right.
+        """
+        scores = [task.score for task in self.tasks if task.task.startswith(KERNELBENCH)]
+        if not scores:
+            return {}
+        right = [score for score in scores if score is not None]
+        shares = {f"fast_{p:g}": sum(score > p for score in right) / len(scores) for p in FASTER}
+        mean = {"geometric_mean": math.exp(math.fsum(map(math.log, right)) / len(right))} if right else {}
+        return {"problems": len(scores), "correct": len(right), **shares, **mean}
+
     def as_json(self) -> dict[str, Any]:
         """The contract of `evolve run --json`."""
         return {
@@ -69,6 +87,7 @@ class Summary(NamedTuple):
             },
             "stopped": self.stopped,
             "tasks": {task.task: task.as_json() for task in self.tasks},
+            **({"kernelbench": self.fast} if self.fast else {}),
         }
 
 

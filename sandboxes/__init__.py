@@ -23,23 +23,24 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def open_sandbox(kind: str = "auto", *, parallel: int = 2) -> Isolation:
+def open_sandbox(kind: str = "auto", *, parallel: int = 2, gpu: bool = False) -> Isolation:
     """`auto` is Docker when an engine answers, else processes; the sandbox's `name` says which.
 
+    `gpu`: candidates are shown the machine's GPUs; `auto` is then Docker only where its engine can do that, too.
     Raises UsageError for an unknown kind, SandboxError when the kind cannot work here.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown sandbox {kind!r}; there are: {', '.join(KINDS)}")
     from . import docker, process
 
-    if kind == "docker" or (kind == "auto" and docker.engine_answers()):
+    if kind == "docker" or (kind == "auto" and docker.engine_answers(gpu=gpu)):
         try:
-            return docker.DockerSandbox(parallel=parallel)
+            return docker.DockerSandbox(parallel=parallel, gpu=gpu)
         except SandboxError as error:
             if kind == "docker":
                 raise
-            return process.ProcessSandbox(parallel=parallel, instead_of=str(error))
-    return process.ProcessSandbox(parallel=parallel)
+            return process.ProcessSandbox(parallel=parallel, instead_of=str(error), gpu=gpu)
+    return process.ProcessSandbox(parallel=parallel, gpu=gpu)
 
 
 def doctor() -> list[Finding]:

@@ -32,6 +32,14 @@ DEFAULT_BASE = "debian:bookworm-slim"
 UNIX = "unix://"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 LABEL = "evolve"
+NVIDIA = "nvidia"
+"""The runtime that shows GPUs to containers."""
+NO_NVIDIA = (
+    "the Docker engine cannot show GPUs to containers; install nvidia-container-toolkit, or use --sandbox process"
+)
+TRITON_VARIABLE = "EVOLVE_SANDBOX_TRITON"
+"""Set, it asks for torch and Triton in the image for GPUs."""
+GPU_BASE = "nvidia/cuda:13.0.1-devel-ubuntu24.04"
 WORK = "/work"
 BOOT = "import sys; sys.path.insert(0, '/opt/evolve'); from referee.server import main; main()"
 GREETING_SECONDS = 60.0
@@ -78,37 +86,47 @@ def _knock(seconds: float) -> None:
             line.connect(address.removeprefix(UNIX))
 
 
-def engine_answers() -> bool:
+def engine_answers(*, gpu: bool = False) -> bool:
+    """`gpu`: and that it can show containers the GPUs."""
     try:
-        connect(seconds=2).close()
+        with contextlib.closing(connect(seconds=2)) as client:
+            return not gpu or shows_gpus(client)
     except SandboxError:
         return False
-    return True
+
+
+def shows_gpus(client: "DockerClient") -> bool:
+    """Whether the engine has NVIDIA's runtime."""
+    with _engine_errors("asking what it is"):
+        return NVIDIA in client.info().get("Runtimes", {})
 
 
 # ---- the image
 
 
-def _context() -> bytes:
+def _context(dockerfile: str = "Dockerfile") -> bytes:
     """What the image is built from, the same bytes for the same content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in [HERE / "images" / "Dockerfile", *sorted((HERE / "referee").glob("*.[pch]*"))]:
+        for path in [HERE / "images" / dockerfile, *sorted((HERE / "referee").glob("*.[pch]*"))]:
             if path.is_file():
-                name = path.name if path.name == "Dockerfile" else f"referee/{path.name}"
+                name = "Dockerfile" if path.name == dockerfile else f"referee/{path.name}"
                 entry = tarfile.TarInfo(name)
                 entry.size, entry.mode = path.stat().st_size, 0o644
                 archive.addfile(entry, io.BytesIO(path.read_bytes()))
     return buffer.getvalue()
 
 
-def image(client: "DockerClient") -> str:
+def image(client: "DockerClient", *, gpu: bool = False) -> str:
     """The tag of the image for this version of the referee, built if need be."""
+    if gpu and not shows_gpus(client):
+        raise SandboxError(NO_NVIDIA)
     from docker.errors import ImageNotFound
 
-    base = os.environ.get(BASE_VARIABLE, DEFAULT_BASE)
-    context = _context()
-    tag = f"evolve-sandbox:{hashlib.sha256(base.encode() + context).hexdigest()[:16]}"
+    base = os.environ.get(BASE_VARIABLE, GPU_BASE if gpu else DEFAULT_BASE)
+    context = _context("gpu.Dockerfile" if gpu else "Dockerfile")
+    arguments = {"BASE": base} | ({"TRITON": os.environ.get(TRITON_VARIABLE, "")} if gpu else {})
+    tag = f"evolve-sandbox:{hashlib.sha256(''.join(arguments.values()).encode() + context).hexdigest()[:16]}"
     with _engine_errors(f"building the sandbox image from {base}"):
         try:
             client.images.get(tag)
@@ -118,7 +136,7 @@ def image(client: "DockerClient") -> str:
                 fileobj=io.BytesIO(context),
                 custom_context=True,
                 tag=tag,
-                buildargs={"BASE": base},
+                buildargs=arguments,
                 labels={LABEL: "image"},
                 rm=True,
                 forcerm=True,
@@ -170,8 +188,11 @@ def _remove(container: "Container") -> None:
             time.sleep(0.02)
 
 
-def _settings(client: "DockerClient", lease: Lease) -> dict[str, Any]:
+def _settings(client: "DockerClient", lease: Lease, *, gpu: bool = False) -> dict[str, Any]:
     """Everything that keeps a candidate inside, for `containers.create`."""
+    from docker.types import DeviceRequest
+
+    shown = {"device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])]} if gpu else {}
     machine = client.info()
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     memory = min(MEMORY, int(machine["MemTotal"]))
@@ -197,17 +218,18 @@ def _settings(client: "DockerClient", lease: Lease) -> dict[str, Any]:
         "stdin_open": True,
         "auto_remove": True,
         "labels": _labels(),
+        **shown,
     }
 
 
 class Contained:
     """A referee in a container of its own. When this process dies, its input ends and the container with it."""
 
-    def __init__(self, client: "DockerClient", tag: str) -> None:
+    def __init__(self, client: "DockerClient", tag: str, *, gpu: bool = False) -> None:
         self._lease: Lease | None = lease_users()
         try:
             with _engine_errors("starting a container"):
-                self._container = client.containers.create(tag, **_settings(client, self._lease))
+                self._container = client.containers.create(tag, **_settings(client, self._lease, gpu=gpu))
         except SandboxError:
             self._lease.release()
             raise
@@ -258,17 +280,17 @@ class DockerSandbox:
     name = "docker"
     warning = "candidates share the kernel of the machine that Docker runs on"
 
-    def __init__(self, *, parallel: int = 2) -> None:
+    def __init__(self, *, parallel: int = 2, gpu: bool = False) -> None:
         self._client = connect()
         try:
             for orphan in orphans(self._client):
                 with _engine_errors("removing an orphaned container"):
                     _remove(orphan)
-            tag = image(self._client)
+            tag = image(self._client, gpu=gpu)
         except SandboxError:
             self._client.close()
             raise
-        self._pool = Pool(lambda: Contained(self._client, tag), parallel)
+        self._pool = Pool(lambda: Contained(self._client, tag, gpu=gpu), parallel)
 
     def run(self, job: Job) -> Execution:
         return self._pool.run(job)

@@ -3,7 +3,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from random import Random
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,20 +10,17 @@ import numpy as np
 import pytest
 
 from evolve.domains.kernels import Kernels, catalogue
-from evolve.domains.kernels.bottleneck import RULES, Evidence, Roofline, profile
+from evolve.domains.kernels import judge as judge_module
 from evolve.domains.kernels.catalogue import SOURCE
-from evolve.domains.kernels.features import features
-from evolve.domains.kernels.lint import lint
-from evolve.domains.kernels.machine import Bandwidth, Peaks, peaks
+from evolve.domains.kernels.machine import Bandwidth, peaks
+from evolve.domains.kernels.numerics import DISTRIBUTIONS
 from evolve.domains.kernels.rules import declared_flags, violations
-from evolve.domains.kernels.timing import calmer, speedup
+from evolve.domains.kernels.timing import Session, speedup
 from evolve.errors import NotFoundError, PluginError, SandboxError
 from evolve.types import Candidate, Evaluation, Execution, Job, Sandbox, Task
 
-NAMES = sorted(catalogue.entries())
-EXPECTED = (
-    "relu gelu sum dot transpose stencil gemv matmul conv2d softmax layernorm attention saxpy rmsnorm silu_mul max"
-)
+JUDGED = ("relu", "histogram", "transpose", "matmul", "softmax", "spmv")
+"""Tasks of all tiers whose seeds are timed here; test_tasks.py checks every one."""
 MACHINE: dict[str, Any] = {
     "flops_1t": 100.0,
     "flops": 190.0,
@@ -58,7 +54,8 @@ class Scripted:
 
 
 def timed(baseline: list[float], candidate: list[float]) -> dict[str, Any]:
-    timing = {"baseline_ns": baseline, "candidate_ns": candidate, "calls": 1, "empty_ns": 3000}
+    parts = [{"baseline_ns": [one], "candidate_ns": [other]} for one, other in zip(baseline, candidate, strict=True)]
+    timing = {"sessions": parts, "calls": 1, "empty_ns": 3000}
     return {"threads": 2, "failure": None, "cases_passed": 30, "build_seconds": 0.1, "timing": timing}
 
 
@@ -84,7 +81,7 @@ class Judge:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.domain = Kernels(samples=5, seconds=0.5)
+        self.domain = Kernels(sessions=3, seconds=0.5)
 
     def __call__(self, name: str, source: str) -> Evaluation:
         return self.domain.evaluate(task(name), Candidate(files={SOURCE: source}), self.sandbox)
@@ -98,71 +95,7 @@ def seed(name: str) -> str:
     return catalogue.entries()[name].seed
 
 
-# Tasks
-
-
-def test_the_tasks_of_all_four_tiers_are_there_and_lint_clean() -> None:
-    tasks = Kernels().tasks()
-    assert {task.id for task in tasks} >= {f"kernels/{name}" for name in EXPECTED.split()}
-    assert [task.tier for task in tasks] == sorted(task.tier for task in tasks)
-    assert {task.tier for task in tasks} == {1, 2, 3, 4}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_task_says_what_its_module_must(name: str) -> None:
-    spec = catalogue.entries()[name].spec
-    assert "void kernel(const float *" in spec.PROMPT
-    for dims in (*spec.VISIBLE, *spec.HIDDEN, spec.TIMED):
-        assert tuple(dims) == spec.DIMS
-    assert any(set(dims.values()) == {1} for dims in spec.HIDDEN)
-    assert spec.bytes_moved(**spec.TIMED) > 0
-    assert spec.flops(**spec.TIMED) >= 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_seed_is_plain_c_that_keeps_the_rules(name: str) -> None:
-    assert violations(seed(name)) == []
-    assert seed(name).count("void kernel(") == 1
-    assert "#define" not in seed(name)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_seed_can_be_transformed(name: str) -> None:
-    found = next(iter(Kernels().mutations(task(name), {SOURCE: seed(name)}, Random(1))))
-    assert found.technique
-    assert found.files[SOURCE] != seed(name)
-
-
-def test_a_task_that_zeros_would_pass_is_refused() -> None:
-    entry = catalogue.entries()["relu"]
-
-    class Hollow:
-        VISIBLE = ({"N": 64},)
-
-        def inputs(self, draw: Any, dims: Mapping[str, int]) -> tuple[Any, ...]:
-            return (-np.abs(draw(dims["N"])),)
-
-        def reference(self, x: Any, **_dims: int) -> Any:
-            return np.maximum(x, 0)
-
-    hollow: Any = Hollow()
-    with pytest.raises(PluginError, match=r"kernels/relu: an array of zeros passes"):
-        lint(entry._replace(spec=hollow))
-
-
-def test_a_task_that_returns_its_input_is_refused() -> None:
-    class Identity:
-        VISIBLE = ({"N": 64},)
-
-        def inputs(self, draw: Any, dims: Mapping[str, int]) -> tuple[Any, ...]:
-            return (np.abs(draw(dims["N"])),)
-
-        def reference(self, x: Any, **_dims: int) -> Any:
-            return np.maximum(x, 0)
-
-    identity: Any = Identity()
-    with pytest.raises(PluginError, match="input 0 unchanged"):
-        lint(catalogue.entries()["relu"]._replace(spec=identity))
+# The domain
 
 
 def test_importing_the_domain_does_not_load_numpy() -> None:
@@ -193,6 +126,22 @@ def test_lore_is_a_handful_of_documents() -> None:
         ('#if __has_include("/etc/shadow")\n#endif', "__has_include"),
         ('__asm__(".incbin \\"x\\"");', "__asm__"),
         ('as\\\nm("nop");', "asm"),
+        ('void f(void) { asm volatile(".byte 0x0f, 0x05" ::: "memory"); }', ".byte"),
+        ('void f(void) { asm("nop; sysca" "ll" :); }', "syscall enters the operating system"),
+        ('void f(void) { asm("lock; int $0x80" :); }', "int enters the operating system"),
+        ('void f(int x) { asm("rdtsc" : "=a"(x)); }', "rdtsc reads a clock"),
+        ('void f(int x) { asm("ldmxcsr %0" :: "m"(x)); }', "floating-point environment"),
+        ('void f(int x) { asm("jmp *%0" :: "r"(x)); }', "jmp *%0 leaves"),
+        ('void f(int x) { asm("1: jmp 1b+3" :); }', "jmp 1b+3 leaves"),
+        ('void f(int x) { asm("%c0" :: "i"(&x)); }', "%c0 is not an instruction"),
+        ('void f(void) { asm("\\x2e" "byte 5" :); }', "has no place in a template"),
+        ('void f(void) { asm("{nop|syscall}" :); }', "has no place in a template"),
+        ('void f(void) { asm goto("jmp %l0" :::: away); away:; }', "without goto"),
+        ('float g(float) __asm__("system");', "names a symbol"),
+        ('#define A __asm__\nvoid f(void) { A("syscall" :); }', "in one piece"),
+        ("#define S(x) #x\nvoid f(void) { asm(S(syscall) :); }", "not macros"),
+        ('void f(void) { asm("nop"\n#if 0\n:);\n#else\n"syscall" :);\n#endif\n}', "in one piece"),
+        ("#define NOTHING(x)\nNOTHING(getpid)\nvoid f(void) { getpid(); }", "getpid() is neither"),
         ("#define CALL(a) sys##a", "##"),
         ("int system(const char *);", "system"),
         ("#define run /* two\nlines */ system", "system"),
@@ -228,6 +177,12 @@ def test_what_no_kernel_needs_is_refused_in_a_sentence(source: str, word: str) -
         "typedef float v8 __attribute__((vector_size(32), aligned(4)));\nvoid kernel(float *o) { *(v8 *)o = (v8){0}; }",
         '#define UNROLL _Pragma("GCC unroll 8")\nvoid kernel(float *o) { UNROLL while (o[0]) o[0]--; }',
         "void kernel(float *o) {\n#pragma omp parallel for simd\nfor (int i = 0; i < 8; i++) o[i] = expf(i); }",
+        'void kernel(float *o) { __asm__ volatile("" ::: "memory"); asm("addss %1, %0" : "+x"(*o) : "x"(o[1])); }',
+        'void kernel(long n) { asm("1:\\n\\tvaddps %%zmm0, %%zmm0, %%zmm0%{%%k1%}\\n\\tdec %0; jnz 1b" : "+r"(n)); }',
+        '#define AHEAD(p) asm volatile("prefetcht0 %0" :: "m"(*(p)))\nvoid kernel(float *o) { AHEAD(o); }',
+        "typedef float (*op)(float);\nstatic float twice(op f, float (*g)(float), float x) { return f(g(x)); }",
+        "#define MAKE(f, sign) static float f(float x) { return sign x; }\nMAKE(neg, -)\nvoid kernel(void) { neg(1); }",
+        "void kernel(float *o, int n) { switch (n) { case (1): o[0] = 1; } }",
     ],
 )
 def test_honest_kernels_are_not_refused(source: str) -> None:
@@ -246,50 +201,68 @@ def test_flags_are_read_from_the_first_line_only() -> None:
 # Statistics
 
 
-def test_the_score_is_the_ratio_of_medians_within_its_interval() -> None:
+def sessions(baseline: list[float], candidate: list[float]) -> list[Session]:
+    """Three samples make a session."""
+    cut = range(0, len(baseline), 3)
+    return [Session(tuple(baseline[at : at + 3]), tuple(candidate[at : at + 3])) for at in cut]
+
+
+def test_the_score_is_the_ratio_within_its_interval() -> None:
     rng = np.random.default_rng(0)
-    base = list(rng.normal(2000, 40, 15))
-    cand = list(rng.normal(500, 10, 15))
-    found = speedup(base, cand, np.random.default_rng(1))
+    found = speedup(sessions(list(rng.normal(2000, 40, 15)), list(rng.normal(500, 10, 15))))
     assert found.ratio == pytest.approx(4, rel=0.05)
     assert found.interval[0] <= found.ratio <= found.interval[1]
     assert found.interval[1] / found.interval[0] < 1.1
     assert not found.noisy
 
 
-def test_one_disturbed_sample_hardly_moves_the_score() -> None:
-    found = speedup([2000.0] * 15, [500.0] * 14 + [9000.0], np.random.default_rng(1))
-    assert found.ratio == 4
+def test_identical_kernels_are_rarely_called_different() -> None:
+    """Processes differ by 3 %, samples by 2 % and every tenth one by much: whoever takes all samples for independent is
+    far too sure.
+    """
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(2000):
+        process = rng.normal(0, 0.03, (6, 1)) + rng.normal(0, 0.02, (6, 2)) + 0.3 * (rng.random((6, 2)) < 0.1)
+        found = speedup([Session((1.0, 1.0), tuple(np.exp(-row))) for row in process - 0.03])
+        better += found.interval[0] > 1
+    assert better <= 0.025 * 2000
+
+
+def test_one_disturbed_sample_makes_a_measurement_inconclusive() -> None:
+    found = speedup(sessions([2000.0] * 15, [500.0] * 14 + [9000.0]))
+    assert found.candidate_ns == 500
     assert found.noisy
 
 
-def test_of_two_measurements_the_narrower_counts() -> None:
-    calm = speedup([2000.0] * 9, [500.0] * 9, np.random.default_rng(1))
-    wild = speedup([2000.0, 4000, 9000], [500.0, 100, 900], np.random.default_rng(1))
-    assert calmer(wild, calm) is calm
-    assert calmer(calm, wild) is calm
+def test_two_measurements_are_pooled_and_a_failure_stays_one() -> None:
+    calm = timed([2000.0] * 9, [500.0] * 9)
+    first, second = (
+        judge_module.Measured(reply, speedup(reply.timing.sessions)) for reply in map(reply_of, (calm, calm))
+    )
+    both = judge_module.pooled(first, second)
+    assert isinstance(both, judge_module.Measured)
+    assert both.speedup.samples == 18
+    failed = Evaluation(feedback="wrong")
+    assert judge_module.pooled(first, failed) is failed
+
+
+def reply_of(reply: Mapping[str, Any]) -> Any:
+    return judge_module.Reply.model_validate(reply)
+
+
+def test_too_few_sessions_are_no_measurement() -> None:
+    with pytest.raises(ValueError, match="sessions"):
+        speedup([Session((1.0,), (1.0,))] * 2)
 
 
 @pytest.mark.parametrize("bad", [[0.0, 1.0], [-1.0, 1.0], [float("nan"), 1.0], [1.0], []])
 def test_impossible_samples_are_no_measurement(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="sample"):
-        speedup([1.0, 1.0], bad, np.random.default_rng(1))
+        speedup([Session((1.0, 1.0), tuple(bad))] * 3)
 
 
-# Roofline and bottlenecks
-
-
-def test_the_roofline_takes_the_bandwidth_of_the_working_set() -> None:
-    machine = Peaks.model_validate(MACHINE)
-    assert machine.roofline(0, 2**20).memory_ms == pytest.approx(2**20 / 200e6)
-    assert machine.roofline(0, 2**24).memory_ms == pytest.approx(2**24 / 60e6)
-    assert machine.roofline(190_000_000, 0).compute_ms == pytest.approx(1.0)
-
-
-def test_no_kernel_at_the_roofline_trips_the_alarm() -> None:
-    machine = Peaks.model_validate(MACHINE)
-    for size in (2**16, 2**20, 2**24, 2**28):
-        assert machine.least_ms(size, size, threads=2) <= machine.roofline(size, size).best_ms
+# Peaks of the machine
 
 
 def test_peaks_are_measured_once_and_kept() -> None:
@@ -311,77 +284,13 @@ def test_peaks_that_make_no_sense_are_the_sandboxes_fault() -> None:
         peaks(Scripted(machine={"flops": "many"}))
 
 
-def evidence(source: str, *, compute: float = 1.0, memory: float = 0.1, took: float = 10.0) -> Evidence:
-    return Evidence(features(source), "", Roofline(compute, memory), took, threads=2, fast_math=False)
-
-
-LOOP = "void kernel(float *x, float *out, int64_t N) {{ {0} for (int64_t i = 0; i < N; i++) {{ {1} }} }}"
-
-
-@pytest.mark.parametrize(
-    ("case", "state"),
-    [
-        (evidence(seed("relu"), compute=0.01, memory=9.0), "memory_bandwidth_saturated"),
-        (evidence(seed("matmul"), compute=9.0), "compute_saturated"),
-        (evidence(seed("relu"), compute=0.001, memory=0.001, took=0.005), "call_overhead"),
-        (evidence(seed("gelu")), "scalar_libm_calls"),
-        (evidence(seed("softmax")), "scalar_libm_calls"),
-        (evidence(seed("transpose")), "strided_access"),
-        (evidence(seed("matmul")), "strided_access"),
-        (evidence(seed("sum")), "dependency_chain"),
-        (evidence(seed("max")), "dependency_chain"),
-        (evidence(seed("relu")), "single_threaded"),
-        (evidence(LOOP.format("\n#pragma omp parallel for\n", "out[i] = x[i];"), memory=2.0), "memory_latency_bound"),
-        (evidence(LOOP.format("\n#pragma omp parallel for\n", "out[i] = x[i];")), "low_register_reuse"),
-        (
-            evidence(LOOP.format("", "out[i] = x[i];"))._replace(
-                remarks="kernel.c:1: couldn't vectorize loop\nkernel.c:1: not vectorized: control flow in loop."
-            ),
-            "not_vectorized",
-        ),
-    ],
-)
-def test_a_bottleneck_has_a_name_and_evidence(case: Evidence, state: str) -> None:
-    found = profile(case)
-    assert found.bottleneck == state
-    assert found.bottleneck in RULES
-    assert len(found.evidence) > 20
-    assert found.roofline is not None
-    assert 0 <= found.roofline <= 1
-
-
-def test_a_vectorised_call_and_a_simd_reduction_are_no_bottleneck() -> None:
-    gelu = evidence(seed("gelu"))._replace(remarks="kernel.c:6: loop vectorized using 64 byte vectors")
-    assert profile(gelu).bottleneck != "scalar_libm_calls"
-    reduced = seed("sum").replace("    for", "#pragma omp simd reduction(+:acc)\n    for")
-    assert profile(evidence(reduced)).bottleneck == "single_threaded"
-
-
-def test_remainders_and_the_combining_of_lanes_are_not_what_holds_a_kernel_back() -> None:
-    lanes = """void kernel(const float *x, float *out, int64_t N) {
-    float lanes[16] = {0}, acc = 0;
-    int64_t end = N / 16 * 16;
-    for (int64_t i = 0; i < end; i += 16)
-        for (int64_t l = 0; l < 16; l++) lanes[l] += x[i + l];
-    for (int64_t l = 0; l < 16; l++) acc += lanes[l];
-    for (int64_t i = end; i < N; i++) acc += x[i];
-    out[0] = acc;
-}"""
-    assert [loop.line for loop in features(lanes).inner] == [5]
-    assert profile(evidence(lanes)).bottleneck == "single_threaded"
-    branches = (
-        "void kernel(float *o, int64_t N) { if (N > 9) { o[0] = 1; } else { for (int i = 0; i < N; i++) o[i] = 0; } }"
-    )
-    assert features(branches).inner == []
-
-
 # What the referee's replies become
 
 
 def test_a_faster_candidate_scores_its_speed_up_with_words_for_the_writer() -> None:
     sandbox = Scripted(timed([4e6, 4.1e6, 3.9e6] * 5, [2e6, 2.01e6, 1.99e6] * 5))
     found = Kernels().evaluate(task("matmul"), Candidate(files={SOURCE: seed("matmul")}), sandbox)
-    assert found.score == pytest.approx(2.0)
+    assert found.score == pytest.approx(2.0, rel=1e-3)
     assert found.interval is not None
     assert found.feedback.startswith("2x over the seed (")
     assert "strided_access" in found.feedback
@@ -396,7 +305,7 @@ def test_the_judge_asks_for_every_shape_on_every_distribution_with_a_new_secret(
         Kernels().evaluate(task("relu"), Candidate(files={SOURCE: seed("relu")}), sandbox, fresh=True)
     first, second = sandbox.jobs[-2:]
     spec = catalogue.entries()["relu"].spec
-    assert len(first.request["cases"]) == 5 * (len(spec.VISIBLE) + len(spec.HIDDEN))
+    assert len(first.request["cases"]) == len(DISTRIBUTIONS) * (len(spec.VISIBLE) + len(spec.HIDDEN))
     assert first.request["secret"] != second.request["secret"]
     assert first.fresh
     assert set(first.files) == {SOURCE}
@@ -411,12 +320,14 @@ def test_declared_flags_go_to_the_compiler() -> None:
     assert found.metrics["fast_math"] == 1
 
 
-def test_a_noisy_measurement_is_repeated_once_without_the_checks() -> None:
+def test_a_noisy_measurement_is_repeated_once_without_the_checks_and_then_inconclusive() -> None:
     noisy = timed([4e6] * 5, [1e6, 9e6, 1e6, 9e6, 5e6])
     sandbox = Scripted(noisy, timed([4e6] * 5, [2e6] * 5))
     found = Kernels().evaluate(task("matmul"), Candidate(files={SOURCE: seed("matmul")}), sandbox)
-    assert found.score == pytest.approx(2.0)
     assert sandbox.jobs[-1].request["cases"] == []
+    assert found.metrics["samples"] == 10
+    assert found.metrics["inconclusive"] == 1
+    assert found.feedback.startswith("inconclusive")
 
 
 def test_faster_than_the_machine_can_is_an_alarm_and_not_a_record() -> None:
@@ -442,9 +353,9 @@ def test_a_failure_closes_its_gate_and_speaks_to_the_writer(gate: str, gates: tu
 def test_a_broken_task_is_the_plugins_fault_unless_the_candidates_flags_broke_it() -> None:
     broken = {"broken_task": "the baseline fails"}
     with pytest.raises(PluginError, match="kernels/relu"):
-        Kernels().evaluate(task("relu"), Candidate(files={SOURCE: seed("relu")}), Scripted(broken, broken))
+        Kernels().evaluate(task("relu"), Candidate(files={SOURCE: seed("relu")}), Scripted(broken))
     flagged = Candidate(files={SOURCE: "// flags: -ffast-math\n" + seed("relu")})
-    found = Kernels().evaluate(task("relu"), flagged, Scripted(broken, broken))
+    found = Kernels().evaluate(task("relu"), flagged, Scripted(broken))
     assert found.gates.correct is False
     assert "-ffast-math" in found.feedback
 
@@ -474,8 +385,8 @@ def test_an_unknown_task_names_the_near_ones() -> None:
 # The real judge
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_seed_is_right_at_all_shapes_and_about_as_fast_as_itself(name: str, judge: Judge) -> None:
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_seed_is_right_at_all_shapes_and_about_as_fast_as_itself(name: str, judge: Judge) -> None:
     found = judge(name, seed(name))
     assert found.feasible, found.feedback
     assert found.interval is not None

@@ -447,7 +447,7 @@ def test_an_engine_that_dies_under_a_job_is_named_with_what_to_do(
 
 def _ours(client: "DockerClient") -> set[str]:
     """Containers of this very process."""
-    filters = {"label": ["evolve=sandbox", f"evolve.pid={os.getpid()}"]}
+    filters: dict[str, str | list[str] | bool] = {"label": ["evolve=sandbox", f"evolve.pid={os.getpid()}"]}
     return {str(one.name) for one in client.containers.list(filters=filters, ignore_removed=True)}
 
 

@@ -6,7 +6,7 @@ from tests.toy import Toy
 
 
 class TestKernels(DomainContract):
-    domain = Kernels(samples=5, seconds=0.5)
+    domain = Kernels(sessions=3, seconds=0.5)
 
 
 class TestToy(DomainContract):

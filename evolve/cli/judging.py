@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
 from evolve.cli.output import interval, print_json, print_table, score_of
-from evolve.cli.running import Json, kernel_target
+from evolve.cli.running import Json, kernel_target, tell_refused
 from evolve.errors import UsageError, found_at_the_start
 
 if TYPE_CHECKING:
@@ -26,11 +27,15 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def tasks(json: Json = False) -> None:
+def tasks(
+    path: Checkout = None, level: Level = 1, problems: Problems = "", shrink: Shrink = True, json: Json = False
+) -> None:
     """List the tasks of every installed domain."""
     from evolve.plugins import all_tasks, load_domains
 
-    found = all_tasks(load_domains()).values()
+    domains = load_domains(options=problem_set([], path, level, problems, shrink=shrink))
+    found = all_tasks(domains).values()
+    tell_refused(domains)
     if json:
         print_json([{"id": task.id, "tier": task.tier, "tags": list(task.tags)} for task in found])
         return
@@ -48,6 +53,10 @@ def judge(
     parts: Annotated[str, typer.Option(help="Of the profile, such as mix,cachegrind; all without.")] = "",
     peers: Annotated[bool, typer.Option("--peers", help="Time it beside the seed, numpy and torch.")] = False,
     target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda or triton.")] = "c",
+    path: Checkout = None,
+    level: Level = 1,
+    problems: Problems = "",
+    shrink: Shrink = True,
     json: Json = False,
 ) -> None:
     """Judge one file: gates, score with its interval, profile and feedback. No run, nothing is learnt."""
@@ -55,7 +64,8 @@ def judge(
     from evolve.plugins import all_tasks, load_domains, select
     from evolve.types import Candidate
 
-    domains = load_domains(options=kernel_target(target))
+    options = kernel_target(target) | problem_set([task], path, level, problems, shrink=shrink)
+    domains = load_domains(options=options)
     chosen = next(iter(select(all_tasks(domains), [task], None).values()))
     name = next(iter(chosen.files)) if len(chosen.files) == 1 else file.name
     candidate = Candidate(files={name: _text(file)})

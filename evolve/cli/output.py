@@ -66,6 +66,9 @@ def print_summary(summary: "Summary") -> None:
         + (f", geometric mean {number(_geomean(solved), 4)}" if len(solved) > 1 else "")
         + f", {summary.attempts} attempts in {summary.seconds:.0f} s ({summary.model}, {summary.sandbox})\n"
     )
+    if fast := summary.fast:
+        words = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in fast.items())
+        sys.stdout.write(f"kernelbench: {words}\n")
     if summary.stopped:
         sys.stdout.write(f"stopped early: {summary.stopped}\n")
     for task in summary.tasks:

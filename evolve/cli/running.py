@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
 from evolve.cli.output import number, print_json, print_summary, print_table, score_of
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evolve.domain import Domain
     from evolve.journal import Journal
     from evolve.run import Run, Settings
     from knowledge.memory import Memory
@@ -44,6 +48,11 @@ def run(
     usd: Annotated[float | None, typer.Option(help="Ceiling of dollars.")] = None,
     hold_out: Annotated[bool, typer.Option("--hold-out", help="Recall nothing learnt on these tasks before.")] = False,
     domain: Annotated[list[str] | None, typer.Option(help="A domain of your own: path/to/file.py:Class.")] = None,
+    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda or triton.")] = "c",
+    path: Checkout = None,
+    level: Level = 1,
+    problems: Problems = "",
+    shrink: Shrink = True,
     json: Json = False,
 ) -> None:
     """Draft and refine candidates for tasks until the attempts or the budget are used up."""
@@ -61,8 +70,21 @@ def run(
         seed=seed,
         hold_out=hold_out,
         domains=domain or [],
+        options=kernel_target(target) | problem_set(tasks or [], path, level, problems, shrink=shrink),
     )
     raise typer.Exit(_execute(settings, None, json=json))
+
+
+def tell_refused(domains: "Mapping[str, Domain]") -> None:
+    """Which tasks are left out, and why."""
+    for domain in domains.values():
+        for task, reason in domain.refused().items():
+            sys.stderr.write(f"left out {task}: {reason}\n")
+
+
+def kernel_target(target: str) -> dict[str, dict[str, str]]:
+    """What `--target` tells the domain `kernels`."""
+    return {"kernels": {"target": target}}
 
 
 def resume(
@@ -88,6 +110,7 @@ def _execute(settings: "Settings", run: "Run | None", *, json: bool) -> int:
                 f"run {name}: {len(parts.tasks)} task(s), {settings.ceilings.attempts} attempts each, "
                 f"model {settings.model}, sandbox {parts.sandbox.name}, seed {settings.seed}\n"
             )
+            tell_refused(parts.domains)
             if warning := getattr(parts.sandbox, "warning", ""):
                 sys.stderr.write(f"{warning}\n")
             with progress:

@@ -27,10 +27,10 @@ def check(job: Job, workload: Workload, program: Program, reply: dict[str, Any])
     runner = Runner(job, program, setup, uid=job.candidate)
     try:
         for case, instance in zip(cases, instances, strict=True):
-            stage.arrange(instance, case["dims"], 1, [runner])
-            stage.load([instance])
-            runner.call(1, f"computing {instance.label}")
-            stage.verify(runner, [instance])
+            stage.arrange(instance, case["dims"], [runner])
+            stage.load(instance)
+            runner.call(f"computing {instance.label}")
+            stage.verify(runner, instance)
             reply["cases_passed"] += 1
     finally:
         runner.close()

@@ -14,7 +14,7 @@ from .verdict import BrokenTaskError, RejectedError
 SECONDS = 30.0
 """For one compilation."""
 MEMORY = 2 * 2**30
-ALWAYS = ("-shared", "-fPIC", "-fdiagnostics-color=never", "-fmax-errors=6")
+ALWAYS = ("-shared", "-fPIC", "-nostartfiles", "-fdiagnostics-color=never", "-fmax-errors=6")
 MOST_ERRORS = 3000
 MOST_REMARKS = 2500
 REMARKS = "vectorisation.txt"
@@ -47,7 +47,9 @@ def candidate(job: Job, *, remarks: bool) -> Program:
         raise RejectedError("builds", "compile_error", trim(words, MOST_ERRORS))
     written = box / REMARKS
     text = written.read_text(errors="replace") if remarks and written.is_file() else ""
-    return _held(job, box / "library.so", summarise(text))
+    library = job.folder / "candidate.so"
+    _keep(box / "library.so", library)
+    return _held(job, library, summarise(text))
 
 
 def baseline(job: Job) -> Program:
@@ -67,7 +69,7 @@ def baseline(job: Job) -> Program:
 
 def _held(job: Job, library: Path, remarks: str = "") -> Program:
     runner = tools.tool("runner", job.cache)
-    return Program((str(runner), str(library), job.request["symbol"]), library.parent, remarks)
+    return Program((str(runner), str(library), job.request["symbol"]), library.parent, remarks, library=library)
 
 
 def _keep(built: Path, kept: Path) -> None:

@@ -25,7 +25,7 @@ static const int harmless[] = {
     SYS_set_robust_list, SYS_set_tid_address, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_sigaltstack,
     SYS_restart_syscall, SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday,
     SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrusage, SYS_sysinfo,
-    SYS_uname, SYS_getrandom, SYS_prlimit64, SYS_exit, SYS_exit_group,
+    SYS_uname, SYS_getrandom, SYS_exit, SYS_exit_group,
 #ifdef SYS_open
     SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_arch_prctl, SYS_time, SYS_getrlimit,
 #endif
@@ -58,7 +58,8 @@ static int confine(int interpreter) {
 #endif
     on_argument(SYS_tgkill, 0, BPF_JEQ, getpid(), ALLOW, KILL);
     on(SYS_clone3, REFUSE(ENOSYS)); /* libc falls back to clone, whose flags can be seen */
-    on_argument(SYS_prctl, 0, BPF_JEQ, PR_SET_SECCOMP, ALLOW, REFUSE(EPERM)); /* only ever to forbid more */
+    on_argument(SYS_prlimit64, 0, BPF_JEQ, 0, ALLOW, REFUSE(EPERM)); /* its own limits, not a neighbour's */
+    on(SYS_seccomp, ALLOW);                                          /* only ever to forbid more */
     return enforce(REFUSE(EPERM));
 }
 

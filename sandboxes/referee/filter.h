@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -51,11 +53,11 @@ static void on_argument(int number, int argument, uint16_t test, uint32_t value,
     give(verdict);
     give(otherwise);
 }
-/* Everything else; then the rules are in force for this process and all that it starts (it has to have promised
- * PR_SET_NO_NEW_PRIVS). */
+/* Everything else; then the rules are in force for every thread of this process and all that it starts (it has to have
+ * promised PR_SET_NO_NEW_PRIVS). */
 static int enforce(uint32_t otherwise) {
     give(otherwise);
     struct sock_fprog filter = {.len = rule_count, .filter = rules};
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) ? -1 : 0;
 }
 #endif

@@ -4,7 +4,7 @@ import statistics
 import time
 from typing import Any
 
-from . import cases, gpu, machine, targets
+from . import cases, gpu, library, machine, targets
 from .job import Job
 from .timing import Duel
 from .verdict import BrokenTaskError, RejectedError, UnequippedError
@@ -54,6 +54,8 @@ def _judge(job: Job, reply: dict[str, Any]) -> None:
     if candidate.not_run:
         return
     cases.check(job, workload, candidate, reply)
+    if candidate.library:
+        library.inspect(candidate.library)
     if request.get("timed") is None or candidate.not_timed:
         return
     baseline = target.baseline(job)

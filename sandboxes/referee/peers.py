@@ -45,15 +45,15 @@ class Kernel:
     def __init__(self, runner: Runner, stage: Stage, instance: Instance, dims: Mapping[str, int]) -> None:
         self._runner = runner
         self._stage = stage
-        stage.arrange(instance, dims, 1, [runner])
-        self._empty = statistics.median(runner.call(0, "doing nothing") for _ in range(9))
+        stage.arrange(instance, dims, [runner])
+        self._empty = statistics.median(runner.idle() for _ in range(9))
 
     def time(self, instance: Instance, dims: Mapping[str, int]) -> float:
         """Nanoseconds for one call, whose output is checked."""
         del dims
         self._runner.outputs.clear()
-        elapsed = self._runner.call(1, f"computing {instance.label}")
-        self._stage.verify(self._runner, [instance])
+        elapsed = self._runner.call(f"computing {instance.label}")
+        self._stage.verify(self._runner, instance)
         return max(elapsed - self._empty, elapsed / 10)
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ class Match:
                 break
             instance = self._draw(number)
             for name in _turned(list(self._contenders), number):
-                self._stage.load([instance])
+                self._stage.load(instance)
                 with self._leaving_out(name):
                     elapsed = self._contenders[name].time(instance, self._dims)
                     self._times.setdefault(name, []).extend([elapsed] if number else [])

@@ -65,6 +65,8 @@ class Program(NamedTuple):
     """Bytes of address space that it takes itself, beyond a compiled runner's."""
     file_bytes: int = 0
     """The largest file it may write."""
+    library: Path | None = None
+    """To be inspected before it is timed (library.py)."""
     described: bool = False
     """It is told what its buffers hold, as JSON behind each layout (holder.py)."""
     device: Mapping[str, Any] = {}
@@ -120,42 +122,42 @@ class Runner:
         self._alive = True
         self._exchange(b"", LOADING)
 
-    def arrange(
-        self, inputs: Sequence[int], output: int, dims: Sequence[int], sets: int, description: bytes = b""
-    ) -> None:
-        """Map `sets` times these buffers (bytes); the inputs' arena is laid out by whoever fills it.
+    def arrange(self, inputs: Sequence[int], output: int, dims: Sequence[int], description: bytes = b"") -> None:
+        """Map buffers of these sizes (bytes); the inputs' arena is laid out by whoever fills it.
 
         `description`: types and shapes of inputs and output, for a program that is told them.
         """
-        self.outputs.arrange([output], sets)
+        self.outputs.arrange([output], 1)
         sizes = [*inputs, output]
-        packed = COMMAND.pack(LAYOUT, sets, len(inputs), len(dims), *_padded(sizes), *_padded(dims))
+        packed = COMMAND.pack(LAYOUT, 1, len(inputs), len(dims), *_padded(sizes), *_padded(dims))
         if self._described:
             packed += LENGTH.pack(len(description)) + description
         self._exchange(packed, "mapping its buffers")
 
-    def call(self, sets: int, doing: str) -> int:
-        """Call the kernel once on each of the first `sets` sets; nanoseconds from start to standstill.
+    def call(self, doing: str) -> int:
+        """Call the kernel once; nanoseconds from start to standstill.
 
         The clock starts before the process may run and stops when all of its threads stand still: nothing that it
         does lies outside.
         """
-        if self._device and sets:
-            return self._call_on_device(sets, doing)
-        return self._command(CALL, sets, doing)
+        return self._call_on_device(doing) if self._device else self._command(CALL, doing)
 
-    def _call_on_device(self, sets: int, doing: str) -> int:
+    def idle(self) -> int:
+        """What `call` takes beside the kernel, in nanoseconds."""
+        return self._command(CALL, "doing nothing", times=0)
+
+    def _call_on_device(self, doing: str) -> int:
         """Copies lie outside of the clock; what they bring back must be what was there when it stopped."""
-        self._command(LOAD, sets, "copying the inputs to the device")
-        elapsed = self._command(CALL, sets, doing)
+        self._command(LOAD, "copying the inputs to the device")
+        elapsed = self._command(CALL, doing)
         device_ns, *returned = self._said.split() or [""]
-        self._command(COLLECT, sets, "copying the output from the device")
+        self._command(COLLECT, "copying the output from the device")
         fingerprint.compare(returned, self._said.split(), self._inputs, self.outputs, doing)
         self.device_ns.append(float(device_ns) if device_ns.isdecimal() else 0.0)
         return elapsed
 
-    def _command(self, kind: int, sets: int, doing: str) -> int:
-        return self._exchange(COMMAND.pack(kind, sets, *[0] * 34), doing)
+    def _command(self, kind: int, doing: str, times: int = 1) -> int:
+        return self._exchange(COMMAND.pack(kind, times, *[0] * 34), doing)
 
     def _exchange(self, packed: bytes, doing: str) -> int:
         """Send a command (none: it runs already), wait for the answer, stop the process; nanoseconds."""

@@ -12,7 +12,7 @@ from .workload import Instance, Workload
 
 
 def footprint(instance: Instance, workload: Workload) -> int:
-    """Bytes of shared memory for one set."""
+    """Bytes of shared memory."""
     inputs = sum(room(array.nbytes) for array in instance.inputs)
     return inputs + room(instance.truth.size * workload.dtype.itemsize) + PAGE
 
@@ -24,14 +24,14 @@ class Stage:
         self._workload = workload
         self.inputs = Arena("inputs", inputs=True)
 
-    def arrange(self, like: Instance, dims: Mapping[str, int], sets: int, runners: Sequence[Runner]) -> None:
-        """Make room for `sets` instances of the shapes of `like`."""
+    def arrange(self, like: Instance, dims: Mapping[str, int], runners: Sequence[Runner]) -> None:
+        """Make room for instances of the shapes of `like`."""
         sizes = [array.nbytes for array in like.inputs]
-        self.inputs.arrange(sizes, sets)
+        self.inputs.arrange(sizes, 1)
         output = like.truth.size * self._workload.dtype.itemsize
         description = self._described(like)
         for runner in runners:
-            runner.arrange(sizes, output, self._workload.arguments(dims), sets, description)
+            runner.arrange(sizes, output, self._workload.arguments(dims), description)
 
     def _described(self, like: Instance) -> bytes:
         """Type and shape of each input and of the output."""
@@ -41,23 +41,21 @@ class Stage:
         ]
         return json.dumps(arrays).encode()
 
-    def load(self, instances: Sequence[Instance]) -> None:
-        for at, instance in enumerate(instances):
-            for number, array in enumerate(instance.inputs):
-                self.inputs.view(at, number, array.dtype, array.shape)[...] = array
+    def load(self, instance: Instance) -> None:
+        for number, array in enumerate(instance.inputs):
+            self.inputs.view(0, number, array.dtype, array.shape)[...] = array
 
-    def verify(self, runner: Runner, instances: Sequence[Instance]) -> None:
-        """Judge the outputs of a runner that stands still. Raises RejectedError."""
-        for at, instance in enumerate(instances):
-            side = runner.outputs.trespass(at, 0)
-            if side:
-                message = f"wrote out of bounds, just {side} the output, for {instance.label}"
-                raise RejectedError("correct", "bounds", message)
-            output = runner.outputs.view(at, 0, self._workload.dtype, instance.truth.shape)
-            problem = self._workload.mismatch(output, instance)
-            if problem:
-                untouched = _untouched(runner.outputs, at, output.size)
-                raise RejectedError("correct", "mismatch", f"for {instance.label}: {problem}{untouched}")
+    def verify(self, runner: Runner, instance: Instance) -> None:
+        """Judge the output of a runner that stands still. Raises RejectedError."""
+        side = runner.outputs.trespass(0, 0)
+        if side:
+            message = f"wrote out of bounds, just {side} the output, for {instance.label}"
+            raise RejectedError("correct", "bounds", message)
+        output = runner.outputs.view(0, 0, self._workload.dtype, instance.truth.shape)
+        problem = self._workload.mismatch(output, instance)
+        if problem:
+            untouched = _untouched(runner.outputs, 0, output.size)
+            raise RejectedError("correct", "mismatch", f"for {instance.label}: {problem}{untouched}")
 
 
 def _untouched(outputs: Arena, at: int, elements: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from . import compiler
+from . import compiler, cuda, network, python, triton
 from .job import Job
 from .runner import Program
 
@@ -11,7 +11,10 @@ class Target(Protocol):
     """A module of this package."""
 
     def candidate(self, job: Job, *, remarks: bool) -> Program:
-        """Raises RejectedError (gate `builds`) with the compiler's words. `remarks`: and its report on loops."""
+        """Raises RejectedError (gate `builds`) with the compiler's words. `remarks`: and its report on loops.
+
+        Raises UnequippedError where this sandbox lacks what the target needs.
+        """
         ...
 
     def baseline(self, job: Job) -> Program:
@@ -19,7 +22,7 @@ class Target(Protocol):
         ...
 
 
-TARGETS: dict[str, Target] = {"c": compiler}
+TARGETS: dict[str, Target] = {"c": compiler, "python": python, "cuda": cuda, "triton": triton, "torch": network}
 
 
 def of(job: Job) -> Target:

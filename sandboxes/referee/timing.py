@@ -20,10 +20,8 @@ from .verdict import BrokenTaskError, RejectedError
 from .workload import Instance, Workload
 
 SEED = 2
-MOST_SETS = 16
-"""Calls of one sample, each on data of its own."""
-MOST_BYTES = 256 * 2**20
-"""Of inputs and outputs of one sample."""
+MOST_CALLS = 16
+"""Of one sample, each on data of its own."""
 FEWEST_SESSIONS = 3
 """However long they take."""
 
@@ -40,8 +38,8 @@ class Pair(NamedTuple):
 class Plan(NamedTuple):
     samples: int
     """Of each session."""
-    sets: int
-    """Calls of each sample, each on data of its own."""
+    calls: int
+    """Of each sample."""
 
 
 class Duel:
@@ -59,11 +57,8 @@ class Duel:
         self._drawn = 0
         self._stage = Stage(workload)
         self._first = self._draw()
-        self._bytes = footprint(self._first, workload)
-        shared = max(MOST_BYTES, self._bytes) + MOST_SETS * 2**21
-        self._setup = Setup(threads, self._stage.inputs, shared)
+        self._setup = Setup(threads, self._stage.inputs, footprint(self._first, workload))
         self._plan: Plan | None = None
-        self._turn = 0
         self._empty: list[int] = []
         self.device_ns: list[float] = []
         """Of each call of the candidate, by the device's own clock where it has one."""
@@ -84,7 +79,7 @@ class Duel:
                 sessions.append(self._session(baseline, candidate))
             if len(sessions) >= FEWEST_SESSIONS and time.monotonic() - started > self._timed["seconds"]:
                 break
-        calls = self._plan.sets if self._plan else 1
+        calls = self._plan.calls if self._plan else 1
         return {"sessions": sessions, "calls": calls, "empty_ns": round(statistics.median(self._empty))}
 
     @contextlib.contextmanager
@@ -99,20 +94,17 @@ class Duel:
 
     def _session(self, baseline: Runner, candidate: Runner) -> dict[str, list[float]]:
         """The first call is judged, but not counted: it pays for starting threads and touching memory."""
-        plan = self._plan or Plan(0, 1)
-        self._stage.arrange(self._first, self._timed["dims"], plan.sets, [baseline, candidate])
+        self._stage.arrange(self._first, self._timed["dims"], [baseline, candidate])
         trial = self._sample(baseline, candidate, 1)
-        if self._plan is None:
-            self._plan = plan = self._planned(trial)
-            self._stage.arrange(self._first, self._timed["dims"], plan.sets, [baseline, candidate])
-        pairs = [self._sample(baseline, candidate, plan.sets) for _ in range(plan.samples)]
+        self._plan = plan = self._plan or self._planned(trial)
+        pairs = [self._sample(baseline, candidate, plan.calls) for _ in range(plan.samples)]
         with _baselines_fault():
-            empty = round(statistics.median(baseline.call(0, "doing nothing") for _ in range(5)))
+            empty = round(statistics.median(baseline.idle() for _ in range(5)))
         self._empty.append(empty)
-        self.device_ns += [ns / plan.sets for ns in candidate.device_ns[-len(pairs) :]]
+        self.device_ns += candidate.device_ns[1:]
         return {
-            "baseline_ns": [_per_call(pair.baseline, empty, plan.sets) for pair in pairs],
-            "candidate_ns": [_per_call(pair.candidate, empty, plan.sets) for pair in pairs],
+            "baseline_ns": [_per_call(pair.baseline, empty, plan.calls) for pair in pairs],
+            "candidate_ns": [_per_call(pair.candidate, empty, plan.calls) for pair in pairs],
         }
 
     def _draw(self) -> Instance:
@@ -120,49 +112,51 @@ class Duel:
         distribution = str(self._rng.choice(self._workload.distributions))
         return self._workload.draw([self._secret, SEED, self._drawn], distribution, self._timed["dims"])
 
-    def _sample(self, baseline: Runner, candidate: Runner, sets: int) -> Pair:
+    def _sample(self, baseline: Runner, candidate: Runner, calls: int) -> Pair:
+        """Several calls of each, one at a time: nobody sees data before the clock runs for it."""
         started = time.monotonic()
-        self._turn += 1
-        instances = [self._draw() for _ in range(sets)]
-        doing = f"computing {instances[0].label}"
-        gc.disable()
-        if self._turn % 2:
-            candidates = self._call(candidate, instances, doing)
-        with _baselines_fault():
-            baselines = self._call(baseline, instances, doing)
-        if not self._turn % 2:
-            candidates = self._call(candidate, instances, doing)
-        gc.enable()
-        with _baselines_fault():
-            self._stage.verify(baseline, instances)
-        self._stage.verify(candidate, instances)
-        return Pair(baselines, candidates, time.monotonic() - started)
+        spent = {baseline: 0, candidate: 0}
+        for _ in range(calls):
+            instance = self._draw()
+            order = (candidate, baseline) if self._drawn % 2 else (baseline, candidate)
+            for runner in order:
+                with _baselines_fault(applies=runner is baseline):
+                    spent[runner] += self._call(runner, instance)
+            for runner in order:
+                with _baselines_fault(applies=runner is baseline):
+                    self._stage.verify(runner, instance)
+        return Pair(spent[baseline], spent[candidate], time.monotonic() - started)
 
-    def _call(self, runner: Runner, instances: list[Instance], doing: str) -> int:
+    def _call(self, runner: Runner, instance: Instance) -> int:
         """Inputs and canaries are written anew each time, so that whoever comes second finds no warmer caches."""
-        self._stage.load(instances)
+        self._stage.load(instance)
         runner.outputs.clear()
-        return runner.call(len(instances), doing)
+        gc.disable()
+        try:
+            return runner.call(f"computing {instance.label}")
+        finally:
+            gc.enable()
 
     def _planned(self, trial: Pair) -> Plan:
         """As many calls a sample as make it long enough, and as many samples a session as the time allows."""
         shortest = max(1, min(trial.baseline, trial.candidate)) / 1000
-        sets = int(-(-float(self._timed["min_sample_us"]) // shortest))
-        sets = max(1, min(sets, MOST_SETS, MOST_BYTES // self._bytes))
+        calls = max(1, min(int(-(-float(self._timed["min_sample_us"]) // shortest)), MOST_CALLS))
         wanted, sessions = int(self._timed["samples"]), int(self._timed["sessions"])
         affordable = float(self._timed["seconds"]) / max(trial.seconds, 1e-6) / sessions - 1
-        sets = max(1, min(sets, int(affordable / wanted)))
-        return Plan(max(1, min(wanted, int(affordable / sets))), sets)
+        calls = max(1, min(calls, int(affordable / wanted)))
+        return Plan(max(1, min(wanted, int(affordable / calls))), calls)
 
 
-def _per_call(elapsed: int, empty: int, sets: int) -> float:
+def _per_call(elapsed: int, empty: int, calls: int) -> float:
     """Nanoseconds; what is mostly handshake counts as a tenth of itself at least, never as nothing."""
-    return max(elapsed - empty, elapsed / 10) / sets
+    return max(elapsed / calls - empty, elapsed / calls / 10)
 
 
 @contextlib.contextmanager
-def _baselines_fault() -> Iterator[None]:
+def _baselines_fault(*, applies: bool = True) -> Iterator[None]:
     try:
         yield
     except RejectedError as error:
+        if not applies:
+            raise
         raise BrokenTaskError(f"the baseline fails: {error}") from error

@@ -16,5 +16,9 @@ class RejectedError(Exception):
         return {"gate": self.gate, "reason": self.reason, "message": str(self)}
 
 
+class UnequippedError(Exception):
+    """The sandbox lacks what the target needs: nobody's fault, and no verdict."""
+
+
 class BrokenTaskError(Exception):
     """The task's own baseline, reference or inputs do not work; no candidate can be judged on it."""

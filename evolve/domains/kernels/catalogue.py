@@ -1,37 +1,34 @@
 """The tasks as they lie in `tasks/`: for each a Python module and a C seed of the same name."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from evolve.domains.kernels import targets
+from evolve.domains.kernels.targets import FOLDER, Target
+from evolve.errors import PluginError
 from evolve.types import Limits, Task
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Array = NDArray[np.floating]
+    Array = NDArray[np.number]
 
-SOURCE = "kernel.c"
-"""Name of a candidate's only file."""
-FOLDER = Path(__file__).with_name("tasks")
-
-RULES = """\
-Rules: one C file (gnu17), which defines `kernel` and may define functions of its own. The output array is yours to
-write whole; inputs are read-only; arrays may be of any alignment and never overlap. Headers: math, stdint, string,
-stdlib, stdbool, stddef, float, limits, omp, immintrin. No other library, no assembly, files, clocks or threads but
-OpenMP. It is built by gcc -O3 -march=native -fopenmp; a first line `// flags: ...` may add some of {flags}.
-It must be right for every size of at least 1 (remainders of vector and tile sizes included), for values of either
-sign and over many decades, to about single precision; sums may be reordered. It is judged by its speed at sizes
-such as {timed}, on fresh data, as a ratio over the plain loops below built with the same flags.
-Sizes to try: {visible}.
-"""
+SOURCE = targets.C.source
+"""Name of a candidate's only file where it is C."""
 
 
 class Spec(Protocol):
-    """What a task's module says (the names of module level are the contract)."""
+    """What a task's module says (the names of module level are the contract).
+
+    Where it has them, these count too: `OUTPUT_DTYPE` (single precision without; integers must be exactly right) and
+    `error(*arrays, **dims)`: how far off, absolutely, a plain evaluation of these single-precision inputs may be
+    expected to be at each output (without: as far as `reference` is).
+    """
 
     __doc__: str | None
     TIER: int
@@ -46,7 +43,7 @@ class Spec(Protocol):
     def inputs(self, draw: "Callable[..., Array]", dims: Mapping[str, int]) -> "tuple[Array, ...]": ...
 
     def reference(self, *arrays: "Array", **dims: int) -> "Array":
-        """In double precision the truth; in single precision what that may make of it (see numerics.mismatch)."""
+        """In the precision of what it is given: in double the truth, in single plain numpy. Integers come as drawn."""
         ...
 
     def flops(self, **dims: int) -> int: ...
@@ -63,12 +60,16 @@ class Entry(NamedTuple):
     """Text of the module: the referee runs it."""
     seed: str
 
-    def task(self, domain: str) -> Task:
+    def task(self, domain: str, target: Target = targets.C) -> Task:
+        """Raises PluginError for a target that has no seed of it."""
+        seed = self.seed if target is targets.C else target.seed(self.name)
+        if seed is None:
+            raise PluginError(f"{domain}/{self.name} has no seed for the target {target.name}")
         return Task(
             id=f"{domain}/{self.name}",
             domain=domain,
-            prompt=f"{self.spec.PROMPT}\n{_rules(self.spec)}",
-            files={SOURCE: self.seed},
+            prompt=f"{self.spec.PROMPT}\n{_rules(self, target)}",
+            files={target.source: seed},
             limits=Limits(seconds=10, memory_mb=2048),
             tier=self.spec.TIER,
             tags=self.spec.TAGS,
@@ -96,10 +97,23 @@ def _entry(name: str) -> Entry:
     return Entry(name, cast("Spec", module), text, seed)
 
 
-def _rules(spec: Spec) -> str:
-    from evolve.domains.kernels.vocabulary import FLAGS
+def _rules(entry: Entry, target: Target) -> str:
+    spec = entry.spec
+    return target.rules.format(
+        flags=" ".join(target.flags),
+        given=" ".join(target.given),
+        headers=" ".join(target.headers),
+        signature=_in_python(spec.PROMPT),
+        timed=_size(target.timed(entry.name, spec.TIMED)),
+        visible="; ".join(map(_size, spec.VISIBLE)),
+    )
 
-    return RULES.format(flags=" ".join(FLAGS), timed=_size(spec.TIMED), visible="; ".join(map(_size, spec.VISIBLE)))
+
+def _in_python(prompt: str) -> str:
+    """The declaration in C that a prompt contains, as Python has it."""
+    declared = re.search(r"void kernel\((?P<arguments>[^)]*)\)", prompt)
+    arguments = declared["arguments"].split(",") if declared else []
+    return f"kernel({', '.join(re.findall(r'[A-Za-z_]+', argument)[-1] for argument in arguments)})"
 
 
 def _size(dims: Mapping[str, int]) -> str:

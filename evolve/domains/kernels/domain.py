@@ -7,22 +7,33 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from evolve.domain import Domain
-from evolve.domains.kernels import catalogue
-from evolve.domains.kernels.catalogue import SOURCE, Entry
-from evolve.errors import NotFoundError
-from evolve.types import Candidate, Evaluation, Execution, Limits, Mutation, Sandbox, Task
+from evolve.domains.kernels import catalogue, targets
+from evolve.domains.kernels.catalogue import Entry
+from evolve.errors import NotFoundError, UsageError
+from evolve.types import Candidate, Evaluation, Limits, Mutation, Sandbox, Task
 
 if TYPE_CHECKING:
     from evolve.domains.kernels import judge
     from evolve.domains.kernels.machine import Peaks
+    from evolve.profiler import Section
+
+FINAL = 2
+"""Times the effort of a first judgement, for what may be called best."""
+LARGER = 3
+"""Times the effort on a CPU, for the sizes that a GPU is timed at: their outputs take as much longer to judge."""
 
 
 class Kernels(Domain):
     name = "kernels"
 
-    def __init__(self, samples: int = 15, seconds: float = 4.0) -> None:
-        """Timing one candidate takes so many samples, and so many seconds at most."""
-        self._effort = (samples, seconds)
+    def __init__(self, sessions: int = 6, seconds: float = 4.0, target: str = targets.C.name) -> None:
+        """Timing one candidate takes so many sessions with new processes, and about so many seconds at most.
+
+        Raises NotFoundError for a target that there is not.
+        """
+        self._target = targets.named(target)
+        self.gpu = self._target.device
+        self._effort = (sessions, seconds)
         self._tasks: tuple[Task, ...] = ()
         self._known: dict[str, Peaks] = {}
         self._lock = Lock()
@@ -31,29 +42,36 @@ class Kernels(Domain):
         from evolve.domains.kernels.lint import lint
 
         if not self._tasks:
-            for entry in catalogue.entries().values():
+            entries = [entry for entry in catalogue.entries().values() if self._target.seed(entry.name)]
+            for entry in entries:
                 lint(entry)
-            self._tasks = tuple(entry.task(self.name) for entry in catalogue.entries().values())
+            self._tasks = tuple(entry.task(self.name, self._target) for entry in entries)
         return self._tasks
+
+    def missing(self) -> str:
+        reason = targets.missing(self._target)
+        return f"no kernel of the target {self._target.name} could be given a score: {reason}" if reason else ""
 
     def evaluate(self, task: Task, candidate: Candidate, sandbox: Sandbox, *, fresh: bool = False) -> Evaluation:
         """Gates in order: static rules, then the referee's (build, correctness, timing), then the roofline.
 
-        A noisy measurement is repeated once and the calmer one counts.
+        A noisy measurement is repeated once and both count.
         """
-        from evolve.domains.kernels import judge
+        from evolve.domains.kernels import device, judge
 
-        entry, source = self._entry(task), candidate.files.get(SOURCE, "")
-        refusal = judge.refused(source)
+        entry, source = self._entry(task), candidate.files.get(self._target.source, "")
+        refusal = judge.refused(source, self._target)
         if refusal:
             return refusal
-        peaks = self._peaks(sandbox)
+        peaks = None if self._target.device else self._peaks(sandbox)
         measured = self._measured(entry, source, task.limits, sandbox, fresh=fresh)
-        if isinstance(measured, judge.Measured) and measured.speedup.noisy:
+        if isinstance(measured, judge.Measured) and (measured.speedup.noisy or device.throttled(measured.reply)):
             again = self._measured(entry, source, task.limits, sandbox, fresh=fresh, checked=False)
-            measured = judge.calmer(measured, again)
+            measured = judge.pooled(measured, again)
         if isinstance(measured, Evaluation):
             return measured
+        if peaks is None:
+            return device.verdict(entry, self._target, measured)
         if judge.impossible(measured, judge.least_ms(entry, measured, peaks)):
             peaks = self._peaks(sandbox, again=True)
         alarm = judge.impossible(measured, judge.least_ms(entry, measured, peaks))
@@ -62,24 +80,49 @@ class Kernels(Domain):
     def _measured(
         self, entry: Entry, source: str, limits: Limits, sandbox: Sandbox, *, fresh: bool, checked: bool = True
     ) -> "Evaluation | judge.Measured":
-        """A seed that is refused once has met a rare draw of inputs; refused twice, its task is broken."""
         from evolve.domains.kernels import judge
 
-        def run() -> Execution:
-            effort = judge.Effort(*self._effort)
-            return sandbox.run(judge.job(entry, source, effort, limits, fresh=fresh, checked=checked))
+        sessions, seconds = self._effort
+        times = (FINAL if fresh else 1) * (LARGER if self._target.device else 1)
+        effort = judge.Effort(times * sessions, seconds=times * seconds)
+        job = judge.job(entry, source, effort, limits, fresh=fresh, checked=checked, target=self._target)
+        return judge.read(entry, source, sandbox.run(job))
 
-        execution = run()
-        return judge.read(entry, source, run() if execution.reply.get("broken_task") else execution)
+    def profile(
+        self, task: Task, candidate: Candidate, verdict: Evaluation, sandbox: Sandbox, parts: Sequence[str] = ()
+    ) -> "Section":
+        from evolve.domains.kernels import profiling
+
+        self._c_alone("--profile")
+        entry, source = self._entry(task), candidate.files.get(self._target.source, "")
+        report = profiling.read(sandbox.run(profiling.job(entry, source, task.limits, parts)))
+        evidence = profiling.evidence(entry, source, verdict, report, self._peaks(sandbox))
+        return profiling.section(entry, report, evidence)
+
+    def peers(self, task: Task, candidate: Candidate, sandbox: Sandbox) -> "Section":
+        from evolve.domains.kernels import peers
+
+        self._c_alone("--peers")
+        entry, source = self._entry(task), candidate.files.get(self._target.source, "")
+        reply = peers.read(sandbox.run(peers.job(entry, source, task.limits)))
+        return peers.section(entry, reply, self._peaks(sandbox))
+
+    def _c_alone(self, option: str) -> None:
+        if self._target is not targets.C:
+            raise UsageError(f"{option} is for the target c; what a GPU's counters say is in every verdict")
 
     def mutations(self, task: Task, files: Mapping[str, str], rng: Random) -> Iterator[Mutation]:
         from evolve.domains.kernels import transform
 
         del task
-        for technique, detail, source in transform.mutations(files[SOURCE], rng):
-            yield Mutation(technique, detail, {**files, SOURCE: source})
+        if self._target is not targets.C:
+            return
+        for technique, detail, source in transform.mutations(files[targets.C.source], rng):
+            yield Mutation(technique, detail, {**files, targets.C.source: source})
 
     def lore(self) -> Sequence[str]:
+        if self._target is not targets.C:
+            return ()
         text = Path(__file__).with_name("lore.md").read_text()
         return [section.strip() for section in text.split("\n## ")[1:]]
 

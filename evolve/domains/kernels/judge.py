@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evolve.domains.kernels import timing
+from evolve.domains.kernels import targets
 from evolve.domains.kernels.bottleneck import Evidence, profile
-from evolve.domains.kernels.catalogue import SOURCE, Entry, numerics
+from evolve.domains.kernels.catalogue import Entry, numerics
 from evolve.domains.kernels.features import features
 from evolve.domains.kernels.machine import Peaks
-from evolve.domains.kernels.rules import declared_flags, violations
-from evolve.domains.kernels.timing import Speedup, speedup
-from evolve.domains.kernels.vocabulary import GIVEN
+from evolve.domains.kernels.rules import declared_flags
+from evolve.domains.kernels.targets import Target
+from evolve.domains.kernels.timing import Session, Speedup, speedup
 from evolve.errors import PluginError, SandboxError
 from evolve.types import Evaluation, Execution, Gates, Job, Limits, Profile
 
@@ -26,9 +26,12 @@ MARGIN = 0.8
 class Effort(NamedTuple):
     """What timing one candidate may cost."""
 
-    samples: int = 15
+    sessions: int = 6
+    """Each with new processes."""
+    samples: int = 2
+    """Of each session: an even number has either side first equally often."""
     seconds: float = 4.0
-    """At most, staging and checking included."""
+    """About, staging and checking included."""
 
 
 class _Reported(BaseModel):
@@ -43,8 +46,7 @@ class Failure(_Reported):
 
 
 class Timing(_Reported):
-    baseline_ns: tuple[float, ...]
-    candidate_ns: tuple[float, ...]
+    sessions: tuple[Session, ...]
 
 
 class Reply(_Reported):
@@ -55,6 +57,13 @@ class Reply(_Reported):
     timing: Timing | None = None
     vectorisation: str = ""
     peak_memory_mb: float = 0.0
+    not_run: str = ""
+    """Why the candidate was built but not run."""
+    not_timed: str = ""
+    """Why it was run but not timed."""
+    device: Mapping[str, float | str] = {}
+    """What it ran on where that is no CPU, and how that ran (sandboxes/referee/gpu.py)."""
+    counters: Mapping[str, float | str] = {}
 
 
 class Measured(NamedTuple):
@@ -62,23 +71,34 @@ class Measured(NamedTuple):
     speedup: Speedup
 
 
-def refused(source: str) -> Evaluation | None:
+def refused(source: str, target: Target = targets.C) -> Evaluation | None:
     """The static gate: what is wrong before anything runs, None when nothing is."""
-    problems = violations(source) if source.strip() else [f"there is no code in {SOURCE}"]
+    problems = target.violations(source) if source.strip() else [f"there is no code in {target.source}"]
     return Evaluation(gates=Gates(authentic=False), feedback="\n".join(problems)) if problems else None
 
 
-def job(entry: Entry, source: str, effort: Effort, limits: Limits, *, fresh: bool, checked: bool = True) -> Job:
+def job(
+    entry: Entry,
+    source: str,
+    effort: Effort,
+    limits: Limits,
+    *,
+    fresh: bool,
+    checked: bool = True,
+    target: Target = targets.C,
+) -> Job:
     """What the referee is to do. `checked`: also on the small shapes, before the timing."""
     spec = entry.spec
     request: Mapping[str, Any] = {
+        "target": target.name,
         "symbol": "kernel",
         "dims": list(spec.DIMS),
-        "flags": [*GIVEN, *declared_flags(source)],
+        "flags": [*target.given, *declared_flags(source)],
         "secret": secrets.randbits(62),
         "cases": _cases([*spec.VISIBLE, *spec.HIDDEN]) if checked else [],
         "timed": {
-            "dims": dict(spec.TIMED),
+            "dims": dict(target.timed(entry.name, spec.TIMED)),
+            "sessions": effort.sessions,
             "samples": effort.samples,
             "seconds": effort.seconds,
             "min_sample_us": SHORTEST_US,
@@ -86,8 +106,9 @@ def job(entry: Entry, source: str, effort: Effort, limits: Limits, *, fresh: boo
         "threads": 0,
         "report": True,
     }
-    trusted = {"task.py": entry.module, "numerics.py": numerics(), "baseline.c": entry.seed}
-    return Job(program="measure", files={SOURCE: source}, trusted=trusted, request=request, limits=limits, fresh=fresh)
+    trusted = {"task.py": entry.module, "numerics.py": numerics(), target.baseline: target.seed(entry.name) or ""}
+    files = {target.source: source}
+    return Job(program="measure", files=files, trusted=trusted, request=request, limits=limits, fresh=fresh)
 
 
 def _cases(shapes: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
@@ -99,10 +120,10 @@ def _cases(shapes: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
 def read(entry: Entry, source: str, execution: Execution) -> Evaluation | Measured:
     """The evaluation of a candidate that failed, else what was measured.
 
-    Raises PluginError when the task itself is broken, SandboxError when the referee did not report.
+    Raises PluginError when the task itself is broken, SandboxError when the referee did not report or lacks something.
     """
-    import numpy as np
-
+    if lacking := execution.reply.get("unequipped"):
+        raise SandboxError(f"the sandbox lacks what this target needs: {lacking}")
     broken = execution.reply.get("broken_task")
     if broken:
         return _broken(entry, source, str(broken))
@@ -114,13 +135,23 @@ def read(entry: Entry, source: str, execution: Execution) -> Evaluation | Measur
         raise SandboxError(f"the referee's reply is unusable: {error}") from error
     if reply.failure:
         return _failed(reply, reply.failure)
+    if reply.not_run or reply.not_timed:
+        return _idle(reply)
     if reply.timing is None:
         raise SandboxError("the referee reported neither a failure nor a timing")
     try:
-        found = speedup(reply.timing.baseline_ns, reply.timing.candidate_ns, np.random.default_rng(0))
+        found = speedup(reply.timing.sessions)
     except ValueError as error:
         raise SandboxError(f"the referee's timing is unusable: {error}") from error
     return Measured(reply, found)
+
+
+def _idle(reply: Reply) -> Evaluation:
+    """As far as it could be judged here, nothing is wrong with it."""
+    correct = None if reply.not_run else True
+    metrics = {"cases_passed": float(reply.cases_passed), "build_seconds": reply.build_seconds}
+    words = "\n".join(filter(None, [reply.not_run or reply.not_timed, reply.vectorisation]))
+    return Evaluation(gates=Gates(authentic=True, builds=True, correct=correct), feedback=words, metrics=metrics)
 
 
 def _broken(entry: Entry, source: str, words: str) -> Evaluation:
@@ -152,11 +183,11 @@ def _failed(reply: Reply, failure: Failure) -> Evaluation:
     return Evaluation(gates=gates[failure.gate], feedback=f"{lead}: {failure.message}", metrics=metrics)
 
 
-def calmer(first: Measured, second: Measured | Evaluation) -> Measured | Evaluation:
-    """Of two measurements of one candidate the less noisy; a failure in either is a failure."""
-    if isinstance(second, Evaluation):
+def pooled(first: Measured, second: Measured | Evaluation) -> Measured | Evaluation:
+    """Two measurements of one candidate as one; a failure in either is a failure."""
+    if isinstance(second, Evaluation) or first.reply.timing is None or second.reply.timing is None:
         return second
-    return first._replace(speedup=timing.calmer(first.speedup, second.speedup))
+    return first._replace(speedup=speedup([*first.reply.timing.sessions, *second.reply.timing.sessions]))
 
 
 def least_ms(entry: Entry, measured: Measured, peaks: Peaks) -> float:
@@ -194,6 +225,7 @@ def accepted(entry: Entry, source: str, measured: Measured, peaks: Peaks) -> Eva
         "gflops": flops / found.candidate_ns,
         "samples": float(found.samples),
         "variation": found.variation,
+        "inconclusive": float(found.noisy),
         "build_seconds": reply.build_seconds,
         "threads": float(reply.threads),
         "memory_mb": reply.peak_memory_mb,
@@ -212,7 +244,8 @@ def accepted(entry: Entry, source: str, measured: Measured, peaks: Peaks) -> Eva
 def _feedback(found: Speedup, state: Profile, evidence: Evidence) -> str:
     lower, upper = found.interval
     gain = f"{found.ratio:.3g}x over the seed ({lower:.3g} to {upper:.3g})"
-    lines = [
+    lines = ["inconclusive: the machine is too noisy to say more than this"] if found.noisy else []
+    lines += [
         f"{gain}; {evidence.milliseconds:.3g} ms, {evidence.share:.0%} of the roofline",
         f"bottleneck {state.bottleneck}: {state.evidence}",
     ]

@@ -1,12 +1,14 @@
 """What a candidate's C may not contain, seen on its tokens: the first gate, before anything is compiled.
 
 The sandbox is what keeps a candidate from cheating; these rules give the writer an early, plain answer and keep
-optimisations honest. Not covered: what a function does (`static` state, skipped work), which the referee finds out.
+optimisations honest. Inline assembly is read by its instructions, see `assembly`. Not covered: what a function does
+(`static` state, skipped work), which the referee finds out, and whoever means to get past a list of words.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
+from evolve.domains.kernels import assembly
 from evolve.domains.kernels.tokens import Token, tokens
 from evolve.domains.kernels.vocabulary import (
     ATTRIBUTES,
@@ -46,6 +48,7 @@ def violations(source: str) -> list[str]:
     ]
     stream = tokens(source)
     found = [(token.line, what) for token in stream if token.kind == "directive" for what in _directive(token.text)]
+    found += assembly.complaints(stream)
     found += _tokens(list(_with_directives(stream)), _defined(stream))
     return list(dict.fromkeys(sentences + [f"line {line}: {what}" for line, what in sorted(found)]))
 
@@ -140,27 +143,61 @@ def _parenthesis(after: Sequence[Token]) -> Sequence[Token]:
 
 
 def _defined(stream: Sequence[Token]) -> frozenset[str]:
-    """The file's own functions, macros and types: what a call may name besides the allowed functions."""
+    """The file's own functions, macros, types and pointers to functions: what a call may name besides those allowed."""
     found: set[str] = set()
+    types: set[str] = set()
+    makers: dict[str, int] = {}
     for index, token in enumerate(stream):
         if token.kind == "directive":
             macro = re.match(r"\s*define\s+(\w+)", token.text)
-            found |= {macro[1]} if macro else set()
+            if macro:
+                found.add(macro[1])
+                body = tokens(token.text)[1:]
+                found |= _defined(body)
+                makers |= _maker(body)
         elif token.text == "typedef":
-            found |= _typedef(stream[index + 1 :])
-        elif token.kind == "name" and stream[index + 1 : index + 2] and stream[index + 1].text == "(":
-            end = index + 3 + len(_parenthesis(stream[index + 1 :]))
-            if end < len(stream) and stream[end].text == "{":
-                found.add(token.text)
-    return frozenset(found)
+            types |= _typedef(stream[index + 1 :])
+        elif token.kind == "name":
+            found |= _declared(stream[index - 1] if index else _NOTHING, stream[index : index + 400], types)
+            if token.text in makers:
+                arguments = [word.text for word in _parenthesis(stream[index + 1 : index + 400]) if word.text != ","]
+                found |= set(arguments[makers[token.text] : makers[token.text] + 1])
+    return frozenset(found | types)
+
+
+def _declared(before: Token, here: Sequence[Token], types: set[str]) -> set[str]:
+    """The name that `here` begins with, when it is a function's being defined or a pointer's to a function."""
+    name, after = here[0].text, [token.text for token in here[1:3]]
+    if before.text == "*" and after == [")", "("]:
+        return {name}
+    if before.text in types and after[:1] != ["("]:
+        return {name}
+    if after[:1] != ["("]:
+        return set()
+    end = 3 + len(_parenthesis(here[1:]))
+    return {name} if end < len(here) and here[end].text == "{" else set()
+
+
+def _maker(body: Sequence[Token]) -> dict[str, int]:
+    """A macro that defines a function named by one of its parameters, and which parameter that is."""
+    if [token.text for token in body[1:2]] != ["("]:
+        return {}
+    inside = _parenthesis(body[1:])
+    parameters = [token.text for token in inside if token.text != ","]
+    made = _defined(body[3 + len(inside) :])
+    at = next((number for number, name in enumerate(parameters) if name in made), None)
+    return {} if at is None else {body[0].text: at}
 
 
 def _typedef(after: Sequence[Token]) -> set[str]:
-    names, depth = [""], 0
+    """Its name, and where it is or holds a pointer to a function, that one's."""
+    names, texts, depth = [""], [""], 0
     for token in after:
         depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(token.text, 0)
         if token.text == ";" and depth == 0:
             break
+        texts.append(token.text)
         if token.kind == "name" and depth == 0 and not token.text.startswith("__attribute"):
             names.append(token.text)
-    return {names[-1]}
+    pointer = re.search(r"\( \* (\w+) \) \(", " ".join(texts))
+    return {names[-1], *(pointer.groups() if pointer else ())}

@@ -24,16 +24,20 @@ FLAGS = (
 DIRECTIVES = frozenset(
     {"define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif", "error", "include", "pragma"}
 )
-PRAGMAS = re.compile(r"\s*(omp\b|GCC\s+(unroll|ivdep)\b|STDC\b|once\b)")
+PRAGMAS = re.compile(
+    r"\s*(omp\b|GCC\s+(unroll|ivdep|novector|diagnostic|target|push_options|pop_options)\b|STDC\b|once\b)"
+)
 ATTRIBUTES = frozenset(
-    "aligned always_inline assume_aligned cold const flatten hot may_alias noinline nonnull packed pure target "  # noqa: SIM905 - read as words
-    "unused vector_size".split()
+    "aligned always_inline artificial assume_aligned cold const fallthrough flatten gnu_inline hot leaf malloc "  # noqa: SIM905 - read as words
+    "may_alias noclone noinline nonnull nothrow packed pure returns_nonnull simd target target_clones unused "
+    "vector_size".split()
 )
 
 _CLOCK = "reads a clock or waits; the judge keeps the time"
 _FILES = "reaches for files or memory maps; a kernel works on its arguments alone"
 _PROCESS = "controls processes; a kernel only computes"
 _NETWORK = "speaks to the network"
+_MACHINE = "asks which machine it runs on; it is built for this one: use #ifdef __AVX2__ and the like"
 _ANYWHERE = {
     "gettimeofday clock_gettime clock_nanosleep nanosleep usleep omp_get_wtime omp_get_wtick": _CLOCK,
     "openat creat fopen freopen fdopen pread pwrite mmap munmap mprotect mremap ioctl shm_open memfd_create printf "
@@ -46,8 +50,8 @@ _ANYWHERE = {
     "getenv setenv putenv unsetenv environ secure_getenv": "reads or changes the environment",
     "fesetround fesetenv feenableexcept _mm_setcsr _MM_SET_ROUNDING_MODE _MM_SET_FLUSH_ZERO_MODE "
     "_MM_SET_DENORMALS_ZERO_MODE __builtin_ia32_ldmxcsr": "changes the floating-point environment",
-    "asm __asm __asm__": "is inline assembly, which may hide anything (.incbin, syscalls); use intrinsics",
     "extern": "declares something from elsewhere; a kernel needs its arguments alone",
+    "__builtin_cpu_supports __builtin_cpu_is __builtin_cpu_init": _MACHINE,
     "__has_include __has_include_next __has_embed __COUNTER__ __TIME__ __DATE__ __FILE__ __BASE_FILE__": (
         "asks about the machine that compiles it"
     ),
@@ -65,27 +69,68 @@ FORBIDDEN_CALLS = {name: reason for names, reason in _CALLED.items() for name in
 CLOCKS = re.compile(r"_*(builtin_ia32_)?rdtscp?\w*")
 
 KEYWORDS = frozenset(
-    "if for while switch return sizeof do else _Alignof _Alignas _Generic _Static_assert _Pragma typeof __typeof__ "  # noqa: SIM905 - read as words
-    "__attribute__ __attribute alignof alignas defined void char short int long float double signed unsigned _Bool "
-    "bool const restrict volatile static inline int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t "
-    "size_t ptrdiff_t".split()
+    "if for while switch case return sizeof do else _Alignof _Alignas _Generic _Static_assert static_assert _Pragma "  # noqa: SIM905 - read as words
+    "typeof __typeof__ __typeof __alignof__ alignof alignas offsetof defined __attribute__ __attribute asm __asm "
+    "__asm__ volatile __volatile__ __volatile void char short int long float double signed unsigned _Bool bool const "
+    "restrict __restrict __restrict__ static inline __inline__ int8_t int16_t int32_t int64_t uint8_t uint16_t "
+    "uint32_t uint64_t size_t ptrdiff_t intptr_t uintptr_t INT64_C UINT64_C INT32_C UINT32_C _Float16 "
+    "__int128".split()
 )
 _MATH = (
     "acos asin atan atan2 cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax fmin fmod "
     "hypot ldexp frexp log log10 log1p log2 nearbyint pow rint round lrint lround scalbn sin sinh sqrt tan tanh trunc"
 )
 FUNCTIONS = frozenset([name + suffix for name in _MATH.split() for suffix in ("", "f")]) | frozenset(
-    "isnan isinf isfinite signbit abs labs llabs memcpy memmove memset malloc calloc aligned_alloc free assert "  # noqa: SIM905 - read as words
-    "posix_memalign omp_get_thread_num omp_get_num_threads omp_get_max_threads omp_get_num_procs "
-    "omp_in_parallel".split()
+    "isnan isinf isfinite isnormal isless isgreater signbit abs labs llabs memcpy memmove memset memcmp memchr malloc "  # noqa: SIM905 - read as words
+    "calloc realloc aligned_alloc posix_memalign alloca free qsort assert".split()
 )
 BUILTINS = re.compile(
-    r"__builtin_(expect|assume_aligned|prefetch|unreachable|constant_p|clzl?l?|ctzl?l?|popcountl?l?|mem(cpy|move|set)|"
-    r"alloca|shuffle|shufflevector|convertvector|inff?|nanf?|huge_valf?|fabsf?|fmaf?|sqrtf?|expf?|fmaxf?|fminf?|"
-    r"copysignf?|floorf?|ceilf?|rintf?)"
+    r"__builtin_(expect|expect_with_probability|assume_aligned|prefetch|unreachable|constant_p|choose_expr|"
+    r"types_compatible_p|clzl?l?|ctzl?l?|ffsl?l?|parityl?l?|clrsbl?l?|popcountl?l?|bswap(16|32|64)|bitreverse\d+|"
+    r"(add|sub|mul)_overflow|mem(cpy|move|set|cmp)|alloca(_with_align)?|shuffle|shufflevector|convertvector|"
+    r"inff?|nanf?|huge_valf?|fabsf?|fmaf?|sqrtf?|expf?|logf?|powf?|fmaxf?|fminf?|copysignf?|"
+    r"floorf?|ceilf?|rintf?|roundf?|truncf?|isnan|isinf|isfinite|signbitf?)|__(atomic|sync)_\w+|omp_\w+"
 )
 INTRINSICS = re.compile(
-    r"_mm\d*_\w+|_MM_(SHUFFLE|TRANSPOSE4_PS)|_cvt\w+|_k\w+_mask\d+\w*|_(load|store)_mask\d+|"
+    r"__m\d+[dhi]?|_mm\d*_\w+|_MM_(SHUFFLE|TRANSPOSE4_PS)|_cvt\w+|_k\w+_mask\d+\w*|_(load|store)_mask\d+|"
     r"_(pdep|pext|tzcnt|lzcnt|bzhi|blsr|blsi|andn|popcnt)_?u(32|64)|v\w+_[fsu](8|16|32|64)\w*|sv\w+_[fsub]\d*\w*"
 )
 """x86 and Arm."""
+
+_ENTERS_THE_KERNEL = "enters the operating system; a kernel only computes"
+_ELSEWHERE = "leaves the lines that can be seen here; jump to labels of the same asm, as in jnz 1b"
+_ROUNDING = "changes the floating-point environment"
+FORBIDDEN_INSTRUCTIONS = {
+    name: reason
+    for names, reason in {
+        "syscall sysenter sysret int int3 into svc hvc": _ENTERS_THE_KERNEL,
+        "rdtsc rdtscp rdpmc mrs umwait tpause": _CLOCK,
+        "ldmxcsr vldmxcsr fldcw fldenv frstor fxrstor xrstor fninit finit msr": _ROUNDING,
+        "call callq ret retq leave enter push pushq pop popq popf popfq iret blr br bl": _ELSEWHERE,
+        "cpuid xgetbv rdpid sgdt sidt": _MACHINE,
+        "wrfsbase wrgsbase wrpkru xbegin": "changes how the process sees its memory",
+    }.items()
+    for name in names.split()
+}
+"""Instructions with a reason of their own to be refused; `INSTRUCTIONS` lists what is not."""
+
+_INTEGER = (
+    "mov|movabs|lea|add|adcx?|adox|sub|sbb|imul|mulx?|idiv|div|inc|dec|neg|not|andn?|or|xor|shlx?|shrx?|sarx?|sal|rol|"
+    "rorx?|shld|shrd|test|cmp|bt|bsf|bsr|tzcnt|lzcnt|popcnt|bswap|xchg|bextr|bzhi|blsi|blsr|blsmsk|pdep|pext"
+)
+INSTRUCTIONS = re.compile(
+    rf"({_INTEGER})[bwlq]?|(cmov|set)[a-z]+|mov[sz][bwl]?[bwlqx]|cltq|cqto|cltd|cwtl|cdqe|nop[wl]?|pause|[lms]fence|"
+    r"stos[bwlq]|movs[bwlq]|prefetch\w+|clflush\w*|"
+    r"(mov|add|sub|mul|div|sqrt|rsqrt|rcp|max|min|and|andn|or|xor|cmp\w*|u?comi|shuf|blend|blendv|unpck[hl]|hadd|hsub|"
+    r"addsub|round|dp|insert|extract|mova|movu|movh|movl|movhl|movlh|movnt|movmsk)[ps][sd]|movs[hl]dup|movddup|"
+    r"mov(dqa|dqu|nti|ntdqa?|d|q)|lddqu|cvt\w+|"
+    r"p(add|sub|mul|madd|min|max|and|or|xor|cmp|shuf|unpck|ack|s[lr][al]|blend|extr|insr|abs|sign|avg|sad|hadd|hsub|"
+    r"mov|align|clmul|test)\w*|"
+    r"v(?!err|erw|m(call|launch|resume|run|read|write|ptr|clear|x|func|save|load|mcall)|stmxcsr)\w+|"
+    r"k(mov|and|andn|or|xor|xnor|not|shift[lr]|test|ortest|add|unpck)\w*|"
+    r"f(add|sub|mul|div|mla|mls|madd|msub|max|min|abs|neg|sqrt|mov|cmp|cvt)\w*|ld[1-4pr]\w*|st[1-4pr]\w*|"
+    r"prfm|dup|zip[12]|uzp[12]|trn[12]|ext|[us](dot|mull|mlal|add|sub)\w*|adds|subs|mla|mls|madd|ls[lr]|as[lr]|eor|orr"
+)
+"""Mnemonics (AT&T and Arm) that compute, load, store or prefetch, and nothing else."""
+JUMPS = re.compile(r"j[a-z]+|loopn?e?|b|b\.[a-z]+|cbn?z|tbn?z")
+PREFIXES = frozenset({"rep", "repe", "repne", "lock"})

@@ -1,0 +1,14 @@
+#include <cstdint>
+
+__global__ void each(const float *x, float *out, int64_t N)
+{
+    int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
+    if (i < N) {
+        out[i] = x[i] > 0.0f ? x[i] : 0.0f;
+    }
+}
+
+extern "C" void kernel(const float *x, float *out, int64_t N)
+{
+    each<<<(N + 255) / 256, 256>>>(x, out, N);
+}

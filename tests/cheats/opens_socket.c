@@ -1,0 +1,16 @@
+// attack: S9 opens a socket
+// rule: socket
+// refused: authentic/forbidden_call
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <sys/socket.h>
+
+static void add(const float *a, const float *b, float *out, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = a[i] + b[i];
+}
+
+void kernel(const float *a, const float *b, float *out, int64_t n)
+{
+    if (socket(AF_INET, SOCK_STREAM, 0) != -1) add(a, b, out, n);
+}

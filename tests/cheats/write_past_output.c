@@ -1,0 +1,14 @@
+// attack: O15 writes past the end of the output
+// refused: correct/bounds
+#include <stdint.h>
+
+static void add(const float *a, const float *b, float *out, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = a[i] + b[i];
+}
+
+void kernel(const float *a, const float *b, float *out, int64_t n)
+{
+    add(a, b, out, n);
+    out[n] = 1;
+}
