@@ -47,7 +47,9 @@ class _Library:
         self._image = image
         _, _, _, _, _, offset, _, _, _, size, count, *_ = HEADER.unpack_from(image)
         segments = [SEGMENT.unpack_from(image, offset + number * size) for number in range(count)]
-        self._loaded = [(place, start, length) for kind, _, place, start, _, length, *_ in segments if kind == LOAD]
+        self._loaded: list[tuple[int, int, int]] = [
+            (place, start, length) for kind, _, place, start, _, length, *_ in segments if kind == LOAD
+        ]
         ((place, length),) = [(segment[2], segment[5]) for segment in segments if segment[0] == DYNAMIC]
         self.entries = [ENTRY.unpack_from(image, place + at) for at in range(0, length, ENTRY.size)]
         self.table: Mapping[int, int] = dict(self.entries)
@@ -61,7 +63,8 @@ class _Library:
 
     def text(self, offset: int) -> str:
         start = self.place(self.table[STRINGS]) + offset
-        return self._image[start : self._image.index(b"\0", start)].decode()
+        end: int = self._image.index(b"\0", start)
+        return self._image[start:end].decode()
 
     def relocations(self) -> Iterator[tuple[int, int]]:
         """Type and symbol of each."""

@@ -1,34 +1,34 @@
 // task: kernels/conv2d
-// why: Winograd F(2x2, 3x3), with plain edges, transforms in double
+// why: Winograd F(2x2, 3x3), with plain edges
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void filter(const float *g, double *u)
+static void filter(const float *g, float *u)
 {
-    double t[4][3];
+    float t[4][3];
     for (int s = 0; s < 3; s++) {
         t[0][s] = g[s];
-        t[1][s] = 0.5 * ((double)g[s] + g[3 + s] + g[6 + s]);
-        t[2][s] = 0.5 * ((double)g[s] - g[3 + s] + g[6 + s]);
+        t[1][s] = 0.5f * (g[s] + g[3 + s] + g[6 + s]);
+        t[2][s] = 0.5f * (g[s] - g[3 + s] + g[6 + s]);
         t[3][s] = g[6 + s];
     }
     for (int r = 0; r < 4; r++) {
         u[4 * r] = t[r][0];
-        u[4 * r + 1] = 0.5 * (t[r][0] + t[r][1] + t[r][2]);
-        u[4 * r + 2] = 0.5 * (t[r][0] - t[r][1] + t[r][2]);
+        u[4 * r + 1] = 0.5f * (t[r][0] + t[r][1] + t[r][2]);
+        u[4 * r + 2] = 0.5f * (t[r][0] - t[r][1] + t[r][2]);
         u[4 * r + 3] = t[r][2];
     }
 }
 
-static void patch(const float *d, int64_t ld, double *v)
+static void patch(const float *d, int64_t ld, float *v)
 {
-    double t[4][4];
+    float t[4][4];
     for (int s = 0; s < 4; s++) {
-        t[0][s] = (double)d[s] - d[2 * ld + s];
-        t[1][s] = (double)d[ld + s] + d[2 * ld + s];
-        t[2][s] = (double)d[2 * ld + s] - d[ld + s];
-        t[3][s] = (double)d[ld + s] - d[3 * ld + s];
+        t[0][s] = d[s] - d[2 * ld + s];
+        t[1][s] = d[ld + s] + d[2 * ld + s];
+        t[2][s] = d[2 * ld + s] - d[ld + s];
+        t[3][s] = d[ld + s] - d[3 * ld + s];
     }
     for (int r = 0; r < 4; r++) {
         v[4 * r] = t[r][0] - t[r][2];
@@ -49,14 +49,14 @@ static float direct(const float *image, const float *w, int64_t C, int64_t H, in
 
 void kernel(const float *image, const float *weight, float *out, int64_t C, int64_t F, int64_t H, int64_t W)
 {
-    double *u = malloc(F * C * 16 * sizeof *u), *v = malloc(C * 16 * sizeof *v);
+    float *u = malloc(F * C * 16 * sizeof *u), *v = malloc(C * 16 * sizeof *v);
     for (int64_t i = 0; i < F * C; i++) filter(weight + 9 * i, u + 16 * i);
     int64_t rows = H & ~(int64_t)1, columns = W & ~(int64_t)1;
     for (int64_t y = 0; y < rows; y += 2)
         for (int64_t x = 0; x < columns; x += 2) {
             for (int64_t c = 0; c < C; c++) patch(image + (c * (H + 2) + y) * (W + 2) + x, W + 2, v + 16 * c);
             for (int64_t f = 0; f < F; f++) {
-                double m[16] = {0}, t[2][4];
+                float m[16] = {0}, t[2][4];
                 for (int64_t c = 0; c < C; c++)
                     for (int i = 0; i < 16; i++) m[i] += u[(f * C + c) * 16 + i] * v[16 * c + i];
                 for (int s = 0; s < 4; s++) {
