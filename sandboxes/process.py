@@ -37,6 +37,8 @@ WITH_BUBBLEWRAP = (
     "have no limit on memory as a whole"
 )
 
+BESIDE_REFEREE = ", and can slow the referee down, because it runs as the candidates' user"
+
 
 def bubblewrap() -> str:
     """Why bubblewrap cannot be used; empty when it can."""
@@ -191,10 +193,11 @@ class ProcessSandbox:
     def warning(self) -> str:
         """What this sandbox does not protect from, in one sentence."""
         plain = UNPROTECTED + (SAME_USER if os.getuid() else "")
+        wrapped = WITH_BUBBLEWRAP + (BESIDE_REFEREE if os.getuid() else "")
         fallen_back = (
             f" (the stronger Docker sandbox was not to be had: {self._instead_of})" if self._instead_of else ""
         )
-        return (WITH_BUBBLEWRAP if self._wrapped else plain) + fallen_back
+        return (wrapped if self._wrapped else plain) + fallen_back
 
     def run(self, job: Job) -> Execution:
         return self._pool.run(job)

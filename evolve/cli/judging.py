@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,10 +40,13 @@ def tasks(
     if json:
         print_json([{"id": task.id, "tier": task.tier, "tags": list(task.tags)} for task in found])
         return
-    rows = [
-        (task.id, str(task.tier), ", ".join(task.tags), task.prompt.strip().partition("\n")[0][:80]) for task in found
-    ]
+    rows = [(task.id, str(task.tier), ", ".join(task.tags), _heading(task)) for task in found]
     print_table(("task", "#tier", "tags", "what it must do"), rows)
+
+
+def _heading(task: "Task") -> str:
+    """What a prompt says before its first colon or the end of its first line."""
+    return shorten(task.prompt.strip().partition("\n")[0].partition(":")[0], 60, placeholder=" …")
 
 
 def judge(
