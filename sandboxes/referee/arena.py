@@ -44,50 +44,44 @@ class Arena:
         self.shared = os.open(f"/proc/self/fd/{self._descriptor}", mode | os.O_CLOEXEC)
         """The descriptor for the runner."""
         self._sizes: list[int] = []
-        self._sets = 0
 
-    def arrange(self, sizes: Sequence[int], sets: int) -> None:
-        """Lay out `sets` times buffers of these sizes, all canaries. Raises ValueError when they do not fit."""
-        self._sizes, self._sets = list(sizes), sets
+    def arrange(self, sizes: Sequence[int]) -> None:
+        """Lay out buffers of these sizes, all canaries. Raises ValueError when they do not fit."""
+        self._sizes = list(sizes)
         if self.used > CAPACITY:
             raise ValueError(f"{self.used >> 20} MiB of buffers are more than {CAPACITY >> 20}")
         self.clear()
 
     @property
     def used(self) -> int:
-        return self._sets * sum(room(size) for size in self._sizes)
+        return sum(room(size) for size in self._sizes)
 
     def clear(self) -> None:
         self._all[: self.used] = CANARY
 
-    def _slot(self, at: int, buffer: int) -> Bytes:
-        per_set = sum(room(size) for size in self._sizes)
-        start = at * per_set + sum(room(size) for size in self._sizes[:buffer])
+    def _slot(self, buffer: int) -> Bytes:
+        start = sum(room(size) for size in self._sizes[:buffer])
         return self._all[start : start + room(self._sizes[buffer])]
 
-    @property
-    def sets(self) -> int:
-        return self._sets
-
-    def slots(self, at: int) -> list[Bytes]:
-        """All buffers of set `at`, with the slack."""
-        return [self._slot(at, buffer) for buffer in range(len(self._sizes))]
+    def slots(self) -> list[Bytes]:
+        """All buffers, with the slack."""
+        return [self._slot(buffer) for buffer in range(len(self._sizes))]
 
     def _offset(self, buffer: int) -> int:
         size = self._sizes[buffer]
         return room(size) - -(-size // ALIGNMENT) * ALIGNMENT
 
-    def bytes(self, at: int, buffer: int) -> Bytes:
-        """Buffer `buffer` of set `at`, without the slack."""
+    def bytes(self, buffer: int) -> Bytes:
+        """Without the slack."""
         offset = self._offset(buffer)
-        return self._slot(at, buffer)[offset : offset + self._sizes[buffer]]
+        return self._slot(buffer)[offset : offset + self._sizes[buffer]]
 
-    def view(self, at: int, buffer: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[np.generic]:
-        return self.bytes(at, buffer).view(dtype).reshape(shape)
+    def view(self, buffer: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[np.generic]:
+        return self.bytes(buffer).view(dtype).reshape(shape)
 
-    def trespass(self, at: int, buffer: int) -> str:
+    def trespass(self, buffer: int) -> str:
         """`before` or `behind` when the slack on that side was written to, else nothing."""
-        slot, offset, size = self._slot(at, buffer), self._offset(buffer), self._sizes[buffer]
+        slot, offset, size = self._slot(buffer), self._offset(buffer), self._sizes[buffer]
         if (slot[:offset] != CANARY).any():
             return "before"
         return "behind" if (slot[offset + size :] != CANARY).any() else ""

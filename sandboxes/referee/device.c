@@ -1,8 +1,8 @@
 /* The candidate's own process where it computes on a GPU: it owns the device memory that the candidate works in.
  *
  * Speaks the protocol of runner.c with two more commands: LOAD copies inputs to the device, writes canaries over the
- * outputs and flushes the second cache; COLLECT copies outputs back. Neither is timed. CALL is: launch, wait for the
- * whole device, fingerprint every output. As in runner.c nothing that is said here is believed: the referee compares
+ * output and flushes the second cache; COLLECT copies the output back. Neither is timed. CALL is: launch, wait for the
+ * whole device, fingerprint the output. As in runner.c nothing that is said here is believed: the referee compares
  * the fingerprint with the bytes that it gets, and those with what is right.
  * Not covered: reads out of bounds of device memory, and writes that hit neither an input nor the canaries.
  *
@@ -22,12 +22,12 @@
 #include <unistd.h>
 
 enum { INPUTS = 3, OUTPUTS = 4, COMMANDS = 5, ANSWERS = 6 };
-enum { MAX_ARGUMENTS = 16, MAX_SETS = 32, PAGE = 4096, CANARY = 0xFF, TEXT = 590 };
+enum { MAX_ARGUMENTS = 16, PAGE = 4096, CANARY = 0xFF, TEXT = 590 };
 enum { LAYOUT = 1, CALL = 2, LOAD = 3, COLLECT = 4 };
 enum { DONE = 0, UNLOADABLE = 1, NO_SYMBOL = 2, UNMAPPABLE = 4, RAISED = 7 };
 
 struct command {
-    uint32_t kind, sets, inputs, dims;
+    uint32_t kind, times, inputs, dims; /* `times` to call it: once, or not at all */
     uint64_t bytes[MAX_ARGUMENTS]; /* of each input, then of the output */
     int64_t dim[MAX_ARGUMENTS];
 };
@@ -42,10 +42,10 @@ typedef void (*kernel)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, ui
 extern void fingerprint(const void *memory, size_t bytes, uint64_t first, unsigned long long *sum);
 
 static struct command layout;
-static char *buffers[MAX_SETS][MAX_ARGUMENTS];
+static char *buffers[MAX_ARGUMENTS];
 static const char *inputs;
-static char *outputs;
-static unsigned long long *sums;
+static char *output;
+static unsigned long long *sum;
 static cudaEvent_t before, after;
 static char *flushed;
 static size_t cache_bytes;
@@ -77,81 +77,70 @@ static size_t rounded(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 /* ---- buffers: laid out on the device as arena.py lays them out here, canaries around them included */
 
 static cudaError_t release(void) {
-    for (uint32_t set = 0; set < layout.sets; set++)
-        for (uint32_t i = 0; i <= layout.inputs; i++) TRY(cudaFree(buffers[set][i]));
-    layout.sets = 0;
+    for (int i = 0; i < MAX_ARGUMENTS; i++) {
+        TRY(cudaFree(buffers[i]));
+        buffers[i] = NULL;
+    }
     return cudaSuccess;
 }
 
 static cudaError_t lay_out(const struct command *wanted) {
     TRY(release());
-    if (wanted->sets > MAX_SETS || wanted->inputs >= MAX_ARGUMENTS || wanted->dims > MAX_ARGUMENTS)
-        return cudaErrorInvalidValue;
+    if (wanted->inputs >= MAX_ARGUMENTS || wanted->dims > MAX_ARGUMENTS) return cudaErrorInvalidValue;
     layout = *wanted;
-    for (uint32_t set = 0; set < layout.sets; set++)
-        for (uint32_t i = 0; i <= layout.inputs; i++)
-            TRY(cudaMalloc((void **)&buffers[set][i], room(layout.bytes[i])));
+    for (uint32_t i = 0; i <= layout.inputs; i++) TRY(cudaMalloc((void **)&buffers[i], room(layout.bytes[i])));
     return cudaSuccess;
 }
 
 static cudaError_t load_all(void) {
     const char *from = inputs;
-    for (uint32_t set = 0; set < layout.sets; set++) {
-        for (uint32_t i = 0; i < layout.inputs; from += room(layout.bytes[i++]))
-            TRY(cudaMemcpy(buffers[set][i], from, room(layout.bytes[i]), cudaMemcpyHostToDevice));
-        TRY(cudaMemset(buffers[set][layout.inputs], CANARY, room(layout.bytes[layout.inputs])));
-    }
+    for (uint32_t i = 0; i < layout.inputs; from += room(layout.bytes[i++]))
+        TRY(cudaMemcpy(buffers[i], from, room(layout.bytes[i]), cudaMemcpyHostToDevice));
+    TRY(cudaMemset(buffers[layout.inputs], CANARY, room(layout.bytes[layout.inputs])));
     TRY(cudaMemset(flushed, 0, 2 * cache_bytes));
     return cudaDeviceSynchronize();
 }
 
-/* Of the outputs, or else of the inputs, of each set: in hexadecimal behind what `text` holds. */
-static cudaError_t describe(int of_outputs, char *text) {
-    unsigned long long found[MAX_SETS];
-    TRY(cudaMemset(sums, 0, sizeof found));
-    for (uint32_t set = 0; set < layout.sets; set++) {
-        uint64_t place = 0;
-        uint32_t first = of_outputs ? layout.inputs : 0, end = of_outputs ? layout.inputs + 1 : layout.inputs;
-        for (uint32_t i = first; i < end; place += room(layout.bytes[i++]) / 4)
-            fingerprint(buffers[set][i], room(layout.bytes[i]), place, sums + set);
-    }
+/* The fingerprint of buffers `first` to before `end`: in hexadecimal behind what `text` holds. */
+static cudaError_t describe(uint32_t first, uint32_t end, char *text) {
+    unsigned long long found;
+    uint64_t place = 0;
+    TRY(cudaMemset(sum, 0, sizeof found));
+    for (uint32_t i = first; i < end; place += room(layout.bytes[i++]) / 4)
+        fingerprint(buffers[i], room(layout.bytes[i]), place, sum);
     TRY(cudaGetLastError());
-    TRY(cudaMemcpy(found, sums, sizeof found, cudaMemcpyDeviceToHost));
-    for (uint32_t set = 0; set < layout.sets; set++)
-        snprintf(text + strlen(text), TEXT - strlen(text), " %016llx", found[set]);
+    TRY(cudaMemcpy(&found, sum, sizeof found, cudaMemcpyDeviceToHost));
+    snprintf(text + strlen(text), TEXT - strlen(text), "%016llx", found);
     return cudaSuccess;
 }
 
 static cudaError_t collect(char *text) {
-    char *to = outputs;
-    size_t each = room(layout.bytes[layout.inputs]);
-    for (uint32_t set = 0; set < layout.sets; set++, to += each)
-        TRY(cudaMemcpy(to, buffers[set][layout.inputs], each, cudaMemcpyDeviceToHost));
-    return describe(0, text);
+    TRY(cudaMemcpy(output, buffers[layout.inputs], room(layout.bytes[layout.inputs]), cudaMemcpyDeviceToHost));
+    return describe(0, layout.inputs, text);
 }
 
 /* ---- calls */
 
-static cudaError_t call_set(kernel run, uint32_t set) {
+static cudaError_t call(kernel run) {
     uintptr_t a[2 * MAX_ARGUMENTS] = {0};
     for (uint32_t i = 0; i <= layout.inputs; i++)
-        a[i] = (uintptr_t)buffers[set][i] + room(layout.bytes[i]) - rounded(layout.bytes[i]);
+        a[i] = (uintptr_t)buffers[i] + room(layout.bytes[i]) - rounded(layout.bytes[i]);
     for (uint32_t d = 0; d < layout.dims; d++) a[layout.inputs + 1 + d] = (uintptr_t)layout.dim[d];
     run(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]);
     TRY(cudaGetLastError());
     return cudaDeviceSynchronize();
 }
 
-/* With no set to call it costs what every call costs beside the kernels. */
-static cudaError_t call_sets(kernel run, uint32_t sets, char *text) {
+/* Without a call it costs what every call costs beside the kernel. */
+static cudaError_t call_timed(kernel run, uint32_t times, char *text) {
     float milliseconds = 0;
     TRY(cudaEventRecord(before, 0));
-    for (uint32_t set = 0; set < sets; set++) TRY(call_set(run, set));
+    if (times) TRY(call(run));
     TRY(cudaEventRecord(after, 0));
     TRY(cudaEventSynchronize(after));
     TRY(cudaEventElapsedTime(&milliseconds, before, after));
-    snprintf(text, TEXT, "%.0f", milliseconds * 1e6);
-    return describe(1, text);
+    snprintf(text, TEXT, "%.0f ", milliseconds * 1e6);
+    return describe(layout.inputs, layout.inputs + 1, text);
 }
 
 static void serve(kernel run) {
@@ -161,7 +150,7 @@ static void serve(kernel run) {
         cudaError_t error = cudaErrorInvalidValue;
         if (command.kind == LAYOUT) error = lay_out(&command);
         if (command.kind == LOAD) error = load_all();
-        if (command.kind == CALL && command.sets <= layout.sets) error = call_sets(run, command.sets, text);
+        if (command.kind == CALL) error = call_timed(run, command.times, text);
         if (command.kind == COLLECT) error = collect(text);
         if (error == cudaSuccess)
             say(DONE, text);
@@ -196,7 +185,7 @@ static cudaError_t begin_device(void) {
     cache_bytes = attribute(cudaDevAttrL2CacheSize);
     if (!cache_bytes) cache_bytes = 64 << 20;
     TRY(cudaMalloc((void **)&flushed, 2 * cache_bytes));
-    TRY(cudaMalloc((void **)&sums, MAX_SETS * sizeof *sums));
+    TRY(cudaMalloc((void **)&sum, sizeof *sum));
     TRY(cudaEventCreate(&before));
     return cudaEventCreate(&after);
 }
@@ -226,7 +215,7 @@ static int64_t *numbers(char *list, int64_t *found, uint32_t *count) {
 
 /* Under a profiler: data that nobody looks at, no referee. */
 static int alone(char **arguments) {
-    struct command wanted = {.kind = LAYOUT, .sets = 1};
+    struct command wanted = {.kind = LAYOUT};
     uint32_t sizes = 0;
     const char *problem;
     numbers(arguments[4], (int64_t *)wanted.bytes, &sizes);
@@ -235,9 +224,9 @@ static int alone(char **arguments) {
     kernel run = loaded(arguments[1], arguments[2], &problem);
     if (!sizes || !run || begin_device() || lay_out(&wanted)) return 1;
     for (uint32_t i = 0; i < sizes; i++)
-        if (cudaMemset(buffers[0][i], 0x3e, room(wanted.bytes[i]))) return 1; /* floats of about 0.19 */
+        if (cudaMemset(buffers[i], 0x3e, room(wanted.bytes[i]))) return 1; /* floats of about 0.19 */
     for (int left = atoi(arguments[3]); left > 0; left--)
-        if (call_set(run, 0)) return 1;
+        if (call(run)) return 1;
     return 0;
 }
 
@@ -250,9 +239,9 @@ int main(int count, char **arguments) {
     close_range(ANSWERS + 1, ~0U, 0);
     size_t capacity = lseek(OUTPUTS, 0, SEEK_END);
     inputs = mmap(NULL, capacity, PROT_READ, MAP_SHARED, INPUTS, 0);
-    outputs = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, OUTPUTS, 0);
+    output = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, OUTPUTS, 0);
     cudaError_t error = begin_device();
-    if (error != cudaSuccess || inputs == MAP_FAILED || outputs == MAP_FAILED || confine_device()) {
+    if (error != cudaSuccess || inputs == MAP_FAILED || output == MAP_FAILED || confine_device()) {
         say(UNLOADABLE, words(error));
         return pause();
     }

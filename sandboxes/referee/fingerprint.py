@@ -34,19 +34,14 @@ def _mixed(words: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.
     return np.asarray(x ^ (x >> HIGH))
 
 
-def compare(returned: Sequence[str], read: Sequence[str], inputs: Arena, outputs: Arena, doing: str) -> None:
-    """`returned`: of each set's outputs when the kernel returned; `read`: of each set's inputs afterwards.
+def compare(returned: str, read: str, inputs: Arena, outputs: Arena, doing: str) -> None:
+    """`returned`: of the output when the kernel returned; `read`: of the inputs afterwards; both in hexadecimal.
 
     Raises RejectedError when the bytes that came back are others.
     """
-    for at in range(outputs.sets):
-        if _differs(returned, at, outputs.slots(at)):
-            message = f"the output changed after the kernel had returned (while {doing}): it must be done by then"
-            raise RejectedError("authentic", "late_write", message)
-        if _differs(read, at, inputs.slots(at)):
-            message = f"the inputs on the device were written to (while {doing}), but inputs are read-only"
-            raise RejectedError("correct", "inputs_modified", message)
-
-
-def _differs(said: Sequence[str], at: int, buffers: Sequence[Bytes]) -> bool:
-    return at >= len(said) or said[at] != f"{of(buffers):016x}"
+    if returned != f"{of(outputs.slots()):016x}":
+        message = f"the output changed after the kernel had returned (while {doing}): it must be done by then"
+        raise RejectedError("authentic", "late_write", message)
+    if read != f"{of(inputs.slots()):016x}":
+        message = f"the inputs on the device were written to (while {doing}), but inputs are read-only"
+        raise RejectedError("correct", "inputs_modified", message)

@@ -78,23 +78,21 @@ class Layout:
         self._libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64]
         self._libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
         self._buffers: list[Buffer] = []
-        self.sets: list[list[Array]] = []
+        self.arrays: list[Array] = []
 
-    def arrange(self, sizes: Sequence[int], sets: int, arrays: Sequence[tuple[str, Sequence[int]]]) -> None:
+    def arrange(self, sizes: Sequence[int], arrays: Sequence[tuple[str, Sequence[int]]]) -> None:
         """`sizes` in bytes, of the inputs and then the output; `arrays`: their types and shapes."""
-        self.sets = []
+        self.arrays = []
         for old in self._buffers:
             self._libc.munmap(old.reserved, old.room + 2 * GUARD)
         self._buffers = []
-        offsets = {INPUTS: 0, OUTPUTS: 0}
-        for _ in range(sets):
-            self.sets.append([])
-            for number, (size, (dtype, shape)) in enumerate(zip(sizes, arrays, strict=True)):
-                descriptor = OUTPUTS if number == len(sizes) - 1 else INPUTS
-                buffer = self._map(descriptor, size, offsets[descriptor])
-                offsets[descriptor] += buffer.room
-                self._buffers.append(buffer)
-                self.sets[-1].append(_array(buffer.start, size, dtype, shape, writable=descriptor == OUTPUTS))
+        offset = 0
+        for number, (size, (dtype, shape)) in enumerate(zip(sizes, arrays, strict=True)):
+            is_output = number == len(sizes) - 1
+            buffer = self._map(OUTPUTS, size, 0) if is_output else self._map(INPUTS, size, offset)
+            offset += buffer.room
+            self._buffers.append(buffer)
+            self.arrays.append(_array(buffer.start, size, dtype, shape, writable=is_output))
 
     def _map(self, descriptor: int, size: int, offset: int) -> Buffer:
         room = max(PAGE, -(-size // PAGE) * PAGE)
@@ -167,16 +165,15 @@ def _loaded(file: Path, kind: Kind) -> Kernel | None:
 def _serve(kernel: Kernel, file: Path) -> None:
     layout, dims = Layout(), ()
     while len(packed := os.read(COMMANDS, COMMAND.size)) == COMMAND.size:
-        kind, sets, inputs, count, *numbers = COMMAND.unpack(packed)
+        kind, times, inputs, count, *numbers = COMMAND.unpack(packed)
         try:
             if kind == LAYOUT:
                 (length,) = LENGTH.unpack(os.read(COMMANDS, LENGTH.size))
                 arrays = json.loads(os.read(COMMANDS, length))
                 dims = tuple(numbers[16 : 16 + count])
-                layout.arrange(numbers[: inputs + 1], sets, arrays)
-            else:
-                for arrays in layout.sets[:sets]:
-                    kernel(*[array.view() for array in arrays], *dims)
+                layout.arrange(numbers[: inputs + 1], arrays)
+            elif times:
+                kernel(*[array.view() for array in layout.arrays], *dims)
         except Exception as error:  # noqa: BLE001 - the boundary to the candidate
             if kind == LAYOUT:
                 _say(UNMAPPABLE)

@@ -22,13 +22,13 @@
 #include <unistd.h>
 
 enum { INPUTS = 3, OUTPUTS = 4, COMMANDS = 5, ANSWERS = 6 };
-enum { MAX_ARGUMENTS = 16, MAX_BUFFERS = 512, PAGE = 4096, GUARD = 64 * 1024 };
+enum { MAX_ARGUMENTS = 16, PAGE = 4096, GUARD = 64 * 1024 };
 enum { LAYOUT = 1, CALL = 2 };
 enum { DONE = 0, UNLOADABLE = 1, NO_SYMBOL = 2, FAULT = 3, UNMAPPABLE = 4, ENVIRONMENT = 5 };
 enum { NOWHERE = 0, BEFORE = 1, AFTER = 2, READ_ONLY = 3, NULL_POINTER = 4 };
 
 struct command {
-    uint32_t kind, sets, inputs, dims;
+    uint32_t kind, times, inputs, dims; /* `times` to call it: once, or not at all */
     uint64_t bytes[MAX_ARGUMENTS]; /* of each input, then of the output */
     int64_t dim[MAX_ARGUMENTS];
 };
@@ -43,8 +43,8 @@ struct region {
     size_t room; /* whole pages */
 };
 
-static struct region regions[MAX_BUFFERS];
-static int region_count, buffers_per_set;
+static struct region regions[MAX_ARGUMENTS];
+static uint32_t region_count;
 static struct command layout;
 static volatile int allocation_refused;
 
@@ -79,9 +79,9 @@ static void say(struct answer answer, const char *text) {
 
 static int locate(const char *address, int *buffer) {
     if ((uintptr_t)address < 65536) return NULL_POINTER;
-    for (int i = 0; i < region_count; i++) {
+    for (uint32_t i = 0; i < region_count; i++) {
         const struct region *r = &regions[i];
-        *buffer = i % buffers_per_set;
+        *buffer = i;
         if (address >= r->reserved && address < r->pages) return BEFORE;
         if (address >= r->pages && address < r->pages + r->room) return READ_ONLY;
         if (address >= r->pages + r->room && address < r->pages + r->room + GUARD) return AFTER;
@@ -111,29 +111,24 @@ static void watch_faults(void) {
 
 static size_t pages_for(uint64_t bytes) { return bytes ? (bytes + PAGE - 1) / PAGE * PAGE : PAGE; }
 
-static int map_region(struct region *r, int descriptor, uint64_t bytes, off_t *offset) {
+static int map_region(struct region *r, int descriptor, uint64_t bytes, off_t offset) {
     r->room = pages_for(bytes);
     r->reserved = mmap(NULL, r->room + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (r->reserved == MAP_FAILED) return -1;
     int rights = descriptor == OUTPUTS ? PROT_READ | PROT_WRITE : PROT_READ;
-    r->pages = mmap(r->reserved + GUARD, r->room, rights, MAP_SHARED | MAP_FIXED | MAP_POPULATE, descriptor, *offset);
+    r->pages = mmap(r->reserved + GUARD, r->room, rights, MAP_SHARED | MAP_FIXED | MAP_POPULATE, descriptor, offset);
     if (r->pages == MAP_FAILED) return -1;
-    *offset += r->room;
     r->start = r->pages + r->room - (bytes + 63) / 64 * 64; /* aligned, and as near to the guard behind as it goes */
     return 0;
 }
 
 static int map_all(void) {
-    for (int i = 0; i < region_count; i++) munmap(regions[i].reserved, regions[i].room + 2 * GUARD);
-    region_count = 0;
-    buffers_per_set = layout.inputs + 1;
-    off_t in = 0, out = 0;
-    for (uint32_t set = 0; set < layout.sets; set++)
-        for (uint32_t i = 0; i <= layout.inputs; i++, region_count++) {
-            int is_output = i == layout.inputs;
-            int descriptor = is_output ? OUTPUTS : INPUTS;
-            if (map_region(&regions[region_count], descriptor, layout.bytes[i], is_output ? &out : &in)) return -1;
-        }
+    for (uint32_t i = 0; i < region_count; i++) munmap(regions[i].reserved, regions[i].room + 2 * GUARD);
+    off_t offset = 0;
+    for (region_count = 0; region_count < layout.inputs; offset += regions[region_count++].room)
+        if (map_region(&regions[region_count], INPUTS, layout.bytes[region_count], offset)) return -1;
+    if (map_region(&regions[region_count], OUTPUTS, layout.bytes[region_count], 0)) return -1;
+    region_count++;
     return 0;
 }
 
@@ -150,18 +145,14 @@ static uint32_t arithmetic(void) {
 }
 
 /* Each call begins in the default environment: a library built with -ffast-math flushes denormals for its process. */
-static int call_sets(kernel run, uint32_t sets) {
-    int kept = 1;
-    for (uint32_t set = 0; set < sets; set++) {
-        fesetenv(FE_DFL_ENV);
-        uint32_t before = arithmetic();
-        uintptr_t a[MAX_ARGUMENTS] = {0};
-        for (int i = 0; i < buffers_per_set; i++) a[i] = (uintptr_t)regions[set * buffers_per_set + i].start;
-        for (uint32_t d = 0; d < layout.dims; d++) a[buffers_per_set + d] = (uintptr_t)layout.dim[d];
-        run(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]);
-        kept &= arithmetic() == before;
-    }
-    return kept;
+static int call(kernel run) {
+    fesetenv(FE_DFL_ENV);
+    uint32_t before = arithmetic();
+    uintptr_t a[MAX_ARGUMENTS] = {0};
+    for (uint32_t i = 0; i < region_count; i++) a[i] = (uintptr_t)regions[i].start;
+    for (uint32_t d = 0; d < layout.dims; d++) a[region_count + d] = (uintptr_t)layout.dim[d];
+    run(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]);
+    return arithmetic() == before;
 }
 
 static void serve(kernel run) {
@@ -171,8 +162,8 @@ static void serve(kernel run) {
         if (command.kind == LAYOUT) {
             layout = command;
             if (map_all()) answer.kind = UNMAPPABLE;
-        } else if (command.kind == CALL) {
-            if (!call_sets(run, command.sets)) answer.kind = ENVIRONMENT;
+        } else if (command.kind == CALL && command.times) {
+            if (!call(run)) answer.kind = ENVIRONMENT;
         }
         say(answer, NULL);
     }

@@ -127,9 +127,9 @@ class Runner:
 
         `description`: types and shapes of inputs and output, for a program that is told them.
         """
-        self.outputs.arrange([output], 1)
+        self.outputs.arrange([output])
         sizes = [*inputs, output]
-        packed = COMMAND.pack(LAYOUT, 1, len(inputs), len(dims), *_padded(sizes), *_padded(dims))
+        packed = COMMAND.pack(LAYOUT, 0, len(inputs), len(dims), *_padded(sizes), *_padded(dims))
         if self._described:
             packed += LENGTH.pack(len(description)) + description
         self._exchange(packed, "mapping its buffers")
@@ -150,9 +150,9 @@ class Runner:
         """Copies lie outside of the clock; what they bring back must be what was there when it stopped."""
         self._command(LOAD, "copying the inputs to the device")
         elapsed = self._command(CALL, doing)
-        device_ns, *returned = self._said.split() or [""]
+        device_ns, _, returned = self._said.partition(" ")
         self._command(COLLECT, "copying the output from the device")
-        fingerprint.compare(returned, self._said.split(), self._inputs, self.outputs, doing)
+        fingerprint.compare(returned, self._said, self._inputs, self.outputs, doing)
         self.device_ns.append(float(device_ns) if device_ns.isdecimal() else 0.0)
         return elapsed
 

@@ -27,7 +27,7 @@ class Stage:
     def arrange(self, like: Instance, dims: Mapping[str, int], runners: Sequence[Runner]) -> None:
         """Make room for instances of the shapes of `like`."""
         sizes = [array.nbytes for array in like.inputs]
-        self.inputs.arrange(sizes, 1)
+        self.inputs.arrange(sizes)
         output = like.truth.size * self._workload.dtype.itemsize
         description = self._described(like)
         for runner in runners:
@@ -43,22 +43,22 @@ class Stage:
 
     def load(self, instance: Instance) -> None:
         for number, array in enumerate(instance.inputs):
-            self.inputs.view(0, number, array.dtype, array.shape)[...] = array
+            self.inputs.view(number, array.dtype, array.shape)[...] = array
 
     def verify(self, runner: Runner, instance: Instance) -> None:
         """Judge the output of a runner that stands still. Raises RejectedError."""
-        side = runner.outputs.trespass(0, 0)
+        side = runner.outputs.trespass(0)
         if side:
             message = f"wrote out of bounds, just {side} the output, for {instance.label}"
             raise RejectedError("correct", "bounds", message)
-        output = runner.outputs.view(0, 0, self._workload.dtype, instance.truth.shape)
+        output = runner.outputs.view(0, self._workload.dtype, instance.truth.shape)
         problem = self._workload.mismatch(output, instance)
         if problem:
-            untouched = _untouched(runner.outputs, 0, output.size)
+            untouched = _untouched(runner.outputs, output.size)
             raise RejectedError("correct", "mismatch", f"for {instance.label}: {problem}{untouched}")
 
 
-def _untouched(outputs: Arena, at: int, elements: int) -> str:
-    raw = outputs.bytes(at, 0).reshape(elements, -1)
+def _untouched(outputs: Arena, elements: int) -> str:
+    raw = outputs.bytes(0).reshape(elements, -1)
     count = int(np.count_nonzero((raw == CANARY).all(axis=1)))
     return f"; {count} of {elements} elements were never written" if count else ""

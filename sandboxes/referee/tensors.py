@@ -82,7 +82,7 @@ class Device:
     def __init__(self, kernel: holder.Kernel) -> None:
         self._torch = torch = importlib.import_module("torch")
         self._kernel = kernel
-        self._sets: list[list[Buffer]] = []
+        self._buffers: list[Buffer] = []
         self._dims: Sequence[int] = ()
         size = os.lseek(holder.OUTPUTS, 0, os.SEEK_END)
         shared = mmap.mmap(holder.INPUTS, size, prot=mmap.PROT_READ), mmap.mmap(holder.OUTPUTS, size)
@@ -90,18 +90,15 @@ class Device:
         cache = int(torch.cuda.get_device_properties(0).L2_cache_size) or 64 << 20
         self._flushed = torch.empty(2 * cache, dtype=torch.uint8, device="cuda")
 
-    def lay_out(self, sizes: Sequence[int], sets: int, arrays: Sequence[tuple[str, Sequence[int]]]) -> None:
-        self._sets = []
-        places = [0, 0]
-        for _ in range(sets):
-            self._sets.append([])
-            for number, (size, (dtype, shape)) in enumerate(zip(sizes, arrays, strict=True)):
-                is_output = number == len(sizes) - 1
-                room = max(holder.PAGE, -(-size // holder.PAGE) * holder.PAGE)
-                memory = self._outputs if is_output else self._inputs
-                here = memory[places[is_output] : places[is_output] + room]
-                places[is_output] += room
-                self._sets[-1].append(self._buffer(here, size, dtype, shape))
+    def lay_out(self, sizes: Sequence[int], arrays: Sequence[tuple[str, Sequence[int]]]) -> None:
+        self._buffers = []
+        place = 0
+        for number, (size, (dtype, shape)) in enumerate(zip(sizes, arrays, strict=True)):
+            room = max(holder.PAGE, -(-size // holder.PAGE) * holder.PAGE)
+            is_output = number == len(sizes) - 1
+            here = self._outputs[:room] if is_output else self._inputs[place : place + room]
+            place += room
+            self._buffers.append(self._buffer(here, size, dtype, shape))
 
     def _buffer(self, here: Any, size: int, dtype: str, shape: Sequence[int]) -> Buffer:
         there = self._torch.empty(len(here), dtype=self._torch.uint8, device="cuda")
@@ -110,59 +107,56 @@ class Device:
         return Buffer(here, there, there[start : start + size].view(kind).view(*shape))
 
     def load(self) -> None:
-        for *inputs, output in self._sets:
-            for buffer in inputs:
-                buffer.there.copy_(self._torch.from_numpy(np.array(buffer.here)))
-            output.there.fill_(CANARY)
+        *inputs, output = self._buffers
+        for buffer in inputs:
+            buffer.there.copy_(self._torch.from_numpy(np.array(buffer.here)))
+        output.there.fill_(CANARY)
         self._flushed.zero_()
         self._torch.cuda.synchronize()
 
-    def call(self, sets: int) -> str:
+    def call(self, times: int) -> str:
         before, after = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
         before.record()
-        for buffers in self._sets[:sets]:
-            self._kernel(*(buffer.array for buffer in buffers), *self._dims)
+        if times:
+            self._kernel(*(buffer.array for buffer in self._buffers), *self._dims)
             self._torch.cuda.synchronize()
         after.record()
         after.synchronize()
-        return " ".join([f"{before.elapsed_time(after) * 1e6:.0f}", *self._prints(slice(-1, None))])
+        return f"{before.elapsed_time(after) * 1e6:.0f} {self._print(self._buffers[-1:])}"
 
     def collect(self) -> str:
-        for *_, output in self._sets:
-            output.here[:] = output.there.cpu().numpy()
-        return " ".join(self._prints(slice(-1)))
+        *inputs, output = self._buffers
+        output.here[:] = output.there.cpu().numpy()
+        return self._print(inputs)
 
-    def _prints(self, which: slice) -> list[str]:
-        found = []
-        for buffers in self._sets:
-            first, total = 0, self._torch.zeros((), dtype=self._torch.int64, device="cuda")
-            for buffer in buffers[which]:
-                words = buffer.there.view(self._torch.int32)
-                total += fingerprint(words, first)
-                first += words.numel()
-            found.append(total)
-        return [f"{int(total) % 2**64:016x}" for total in self._torch.stack(found).tolist()] if found else []
+    def _print(self, buffers: Sequence[Buffer]) -> str:
+        first, total = 0, self._torch.zeros((), dtype=self._torch.int64, device="cuda")
+        for buffer in buffers:
+            words = buffer.there.view(self._torch.int32)
+            total += fingerprint(words, first)
+            first += words.numel()
+        return f"{int(total) % 2**64:016x}"
 
-    def obey(self, kind: int, sets: int, inputs: int, count: int, numbers: Sequence[int]) -> str:
+    def obey(self, kind: int, times: int, inputs: int, count: int, numbers: Sequence[int]) -> str:
         if kind == holder.LAYOUT:
             (length,) = holder.LENGTH.unpack(os.read(holder.COMMANDS, holder.LENGTH.size))
             arrays = json.loads(os.read(holder.COMMANDS, length))
             self._dims = numbers[16 : 16 + count]
-            self.lay_out(numbers[: inputs + 1], sets, arrays)
+            self.lay_out(numbers[: inputs + 1], arrays)
         elif kind == LOAD:
             self.load()
         elif kind == COLLECT:
             return self.collect()
         else:
-            return self.call(sets)
+            return self.call(times)
         return ""
 
     def serve(self, words: Callable[[BaseException], str]) -> None:
         """`words`: of what the candidate raised."""
         while len(packed := os.read(holder.COMMANDS, holder.COMMAND.size)) == holder.COMMAND.size:
-            kind, sets, inputs, count, *numbers = holder.COMMAND.unpack(packed)
+            kind, times, inputs, count, *numbers = holder.COMMAND.unpack(packed)
             try:
-                said = self.obey(kind, sets, inputs, count, numbers)
+                said = self.obey(kind, times, inputs, count, numbers)
             except Exception as error:  # noqa: BLE001 - the boundary to the candidate
                 _say(holder.RAISED, words(error))
             else:
