@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
+from evolve.domains import measuring
 from evolve.domains.kernels import catalogue, judge
 from evolve.types import Job, Limits, Sandbox
 from sandboxes.docker import DockerSandbox, connect, engine_answers, image
@@ -42,7 +43,7 @@ def start_alone() -> None:
 def handshake(sandbox: Sandbox) -> float:
     """Median microseconds of a timed call beside the kernel itself."""
     entry = catalogue.entries()["relu"]
-    execution = sandbox.run(judge.job(entry, entry.seed, judge.Effort(), Limits(), fresh=False, checked=False))
+    execution = sandbox.run(judge.job(entry, entry.seed, measuring.Effort(), Limits(), fresh=False, checked=False))
     return float(execution.reply["timing"]["empty_ns"]) / 1e3
 
 

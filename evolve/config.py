@@ -106,8 +106,8 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
             asked = [domains[name] for name in sorted({task.domain for task in tasks.values()})]
             if reason := next(filter(None, (domain.missing() for domain in asked)), ""):
                 raise UsageError(reason)
-            gpu = any(domain.gpu for domain in asked)
-            sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, gpu=gpu))
+            needs = frozenset().union(*(domain.needs for domain in asked))
+            sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, needs=needs))
             memory = stack.enter_context(open_kb(Path(settings.kb)))
             run = run or Run.create(runs_folder(), settings)
             stack.enter_context(run.locked())
@@ -135,12 +135,12 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
         )
 
 
-def open_sandbox(kind: str, *, parallel: int = 1, gpu: bool = False) -> Isolation:
+def open_sandbox(kind: str, *, parallel: int = 1, needs: frozenset[str] = frozenset()) -> Isolation:
     """A context manager. Raises UsageError where `kind` cannot work."""
     from sandboxes import open_sandbox as opened
 
     with found_at_the_start():
-        return opened(kind, parallel=parallel, gpu=gpu)
+        return opened(kind, parallel=parallel, needs=needs)
 
 
 def open_kb(folder: Path | None) -> Memory:

@@ -13,8 +13,8 @@ from evolve.types import Candidate, Evaluation, Mutation, Sandbox, Task
 
 class Domain(ABC):
     name: str
-    gpu: bool = False
-    """Candidates use a GPU: the sandbox is to show it to them."""
+    needs: frozenset[str] = frozenset()
+    """What the sandbox is to have beside a compiler and numpy: `gpu`, shown to candidates, and `torch`."""
 
     @abstractmethod
     def tasks(self) -> Sequence[Task]:

@@ -23,19 +23,21 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def open_sandbox(kind: str = "auto", *, parallel: int = 2, gpu: bool = False) -> Isolation:
+def open_sandbox(kind: str = "auto", *, parallel: int = 2, needs: frozenset[str] = frozenset()) -> Isolation:
     """`auto` is Docker when an engine answers, else processes; the sandbox's `name` says which.
 
-    `gpu`: candidates are shown the machine's GPUs; `auto` is then Docker only where its engine can do that, too.
+    `needs`: of `gpu`, where candidates are shown the machine's GPUs, and `torch`; `auto` is then Docker only where its
+    engine can show GPUs, and an image with torch can be built.
     Raises UsageError for an unknown kind, SandboxError when the kind cannot work here.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown sandbox {kind!r}; there are: {', '.join(KINDS)}")
     from . import docker, process
 
+    gpu = "gpu" in needs
     if kind == "docker" or (kind == "auto" and docker.engine_answers(gpu=gpu)):
         try:
-            return docker.DockerSandbox(parallel=parallel, gpu=gpu)
+            return docker.DockerSandbox(parallel=parallel, needs=needs)
         except SandboxError as error:
             if kind == "docker":
                 raise

@@ -117,21 +117,25 @@ def _context(dockerfile: str = "Dockerfile") -> bytes:
     return buffer.getvalue()
 
 
-def image(client: "DockerClient", *, gpu: bool = False) -> str:
+def image(client: "DockerClient", *, needs: frozenset[str] = frozenset()) -> str:
     """The tag of the image for this version of the referee, built if need be."""
+    gpu, torch = "gpu" in needs, "torch" in needs
     if gpu and not shows_gpus(client):
         raise SandboxError(NO_NVIDIA)
     from docker.errors import ImageNotFound
 
     base = os.environ.get(BASE_VARIABLE, GPU_BASE if gpu else DEFAULT_BASE)
     context = _context("gpu.Dockerfile" if gpu else "Dockerfile")
-    arguments = {"BASE": base} | ({"TRITON": os.environ.get(TRITON_VARIABLE, "")} if gpu else {})
+    triton = os.environ.get(TRITON_VARIABLE, "1" if torch else "")
+    arguments = {"BASE": base} | ({"TRITON": triton} if gpu else {"TORCH": "1"} if torch else {})
     tag = f"evolve-sandbox:{hashlib.sha256(''.join(arguments.values()).encode() + context).hexdigest()[:16]}"
     with _engine_errors(f"building the sandbox image from {base}"):
         try:
             client.images.get(tag)
         except ImageNotFound:
-            log.warning("building the sandbox image %s from %s, once; about a minute", tag, base)
+            log.warning(
+                "building the sandbox image %s from %s, once; %s", tag, base, "minutes" if torch else "a minute"
+            )
             client.images.build(
                 fileobj=io.BytesIO(context),
                 custom_context=True,
@@ -280,17 +284,17 @@ class DockerSandbox:
     name = "docker"
     warning = "candidates share the kernel of the machine that Docker runs on"
 
-    def __init__(self, *, parallel: int = 2, gpu: bool = False) -> None:
+    def __init__(self, *, parallel: int = 2, needs: frozenset[str] = frozenset()) -> None:
         self._client = connect()
         try:
             for orphan in orphans(self._client):
                 with _engine_errors("removing an orphaned container"):
                     _remove(orphan)
-            tag = image(self._client, gpu=gpu)
+            tag = image(self._client, needs=needs)
         except SandboxError:
             self._client.close()
             raise
-        self._pool = Pool(lambda: Contained(self._client, tag, gpu=gpu), parallel)
+        self._pool = Pool(lambda: Contained(self._client, tag, gpu="gpu" in needs), parallel)
 
     def run(self, job: Job) -> Execution:
         return self._pool.run(job)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
+from evolve.domains import measuring
 from evolve.domains.kernels import Kernels, catalogue, judge
 from evolve.domains.kernels.rules import violations
 from evolve.types import Candidate, Evaluation, Job, Limits, Sandbox
@@ -80,7 +81,7 @@ HONEST = gallery("honest", ".c")
 
 def request(target: str) -> dict[str, Any]:
     kinds = ("normal", "wide", "denormal")
-    effort = judge.Effort(sessions=3, samples=2, seconds=0.3)
+    effort = measuring.Effort(sessions=3, samples=2, seconds=0.3)
     usual = judge.job(catalogue.entries()["relu"], SEED, effort, Limits(), fresh=False).request
     return {
         **usual,
@@ -128,7 +129,7 @@ def accept(sandbox: Sandbox, piece: Piece) -> str:
     refusal = judge.refused(piece.source)
     if refusal:
         return refusal.feedback
-    effort = judge.Effort(sessions=3, samples=2, seconds=0.3)
+    effort = measuring.Effort(sessions=3, samples=2, seconds=0.3)
     whole = judge.job(entry, piece.source, effort, Limits(seconds=10, memory_mb=1024), fresh=False)
     timed = {**whole.request["timed"], "dims": dict(entry.spec.VISIBLE[0])}
     job = whole.model_copy(update={"request": {**whole.request, "timed": timed}})

@@ -2,19 +2,28 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evolve.domains.kernelbench import KernelBench, problems, screening
-from evolve.errors import SandboxError, UsageError
+from evolve.domains.kernelbench.judge import Posed, read
+from evolve.domains.kernels import Kernels
+from evolve.errors import PluginError, SandboxError, UsageError
 from evolve.plugins import load_domains, select
 from evolve.run import Run
 from evolve.summary import Summary, TaskSummary
-from evolve.types import Candidate, Cost, Evaluation, Sandbox, Task
+from evolve.types import Candidate, Cost, Evaluation, Execution, Sandbox, Task
+from sandboxes.docker import DockerSandbox
 from tests.command import evolve
+from tests.conftest import require_docker
 
-torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch: pip install torch==2.13.0")
+torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs the extra torch: pip install 'evolve-foundry[torch]'"
+)
 
 HEAD = "import torch\nimport torch.nn as nn\n\n"
 LINEAR = """
@@ -67,7 +76,7 @@ TEXTS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     level = folder / "KernelBench" / "level1"
@@ -77,16 +86,28 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def findings_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Screened once for all tests of a session."""
+    """Screened once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVOLVE_HOME", str(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def domain(checkout: Path) -> KernelBench:
     return KernelBench(path=str(checkout), problems="1,2,12,14", sessions=3)
+
+
+@pytest.fixture(scope="module")
+def contained() -> Iterator[Sandbox]:
+    """Docker, with torch in its image."""
+    require_docker()
+    try:
+        opened = DockerSandbox(parallel=1, needs=KernelBench.needs)
+    except SandboxError as error:
+        pytest.skip(f"no image with torch can be built here: {error}")
+    with opened:
+        yield opened
 
 
 def judged(domain: KernelBench, sandbox: Sandbox, number: str, code: str | None = None) -> Evaluation:
@@ -211,7 +232,7 @@ def test_the_domain_is_selected_by_its_name(checkout: Path) -> None:
 
 @torch
 @pytest.mark.parametrize(
-    "number", ["1_", "12_", *(pytest.param(each, marks=pytest.mark.slow) for each in ("2_", "14_"))]
+    "number", ["1_", *(pytest.param(each, marks=pytest.mark.slow) for each in ("2_", "12_", "14_"))]
 )
 def test_the_seed_is_right_and_timed(domain: KernelBench, process: Sandbox, number: str) -> None:
     verdict = judged(domain, process, number)
@@ -267,30 +288,90 @@ def test_parameters_of_other_names_or_shapes_are_refused_by_name(domain: KernelB
     assert "scale [24] is missing" in verdict.feedback
 
 
+COMPILING = f"import subprocess\n\n{MODEL}        subprocess.run(['gcc', '--version'])\n        return torch.relu(x)\n"
+
+
 @torch
 def test_no_compiler_can_be_started(domain: KernelBench, process: Sandbox) -> None:
-    code = (
-        "import subprocess\n\nclass ModelNew(nn.Module):\n    def forward(self, x):\n"
-        "        subprocess.run(['gcc', '--version'])\n        return torch.relu(x)\n"
-    )
-    verdict = judged(domain, process, "2_", code)
+    verdict = judged(domain, process, "2_", COMPILING)
     assert verdict.gates.authentic is False
     assert "system call" in verdict.feedback
 
 
 @torch
-def test_a_sandbox_without_torch_says_what_to_do(domain: KernelBench, sandbox: Sandbox) -> None:
-    try:
-        assert judged(domain, sandbox, "2_").feasible
-    except SandboxError as error:
-        assert sandbox.name == "docker"
-        assert "--sandbox process" in str(error)  # noqa: PT017 - either outcome is right, by the image
+@pytest.mark.docker
+def test_docker_judges_models_with_the_torch_of_its_image(domain: KernelBench, contained: Sandbox) -> None:
+    verdict = judged(domain, contained, "14_")
+    assert verdict.feasible, verdict.feedback
+    for name, (number, code) in CHEATS.items():
+        if name in TELLING:
+            assert judged(domain, contained, number, code).gates.correct is False, name
+    assert judged(domain, contained, "2_", COMPILING).gates.authentic is False
+
+
+PRELOADING = """
+import os, sys
+sys.path.insert(0, "sandboxes")
+from referee import targets
+for request in ({}, {"target": "python"}, {"target": "torch"}):
+    targets.preload({"request": request})
+    print("torch" in sys.modules, len(os.listdir("/proc/self/task")))
+"""
+
+
+@torch
+def test_the_referee_imports_torch_for_the_first_job_that_needs_it_and_stays_one_thread() -> None:
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    ran = subprocess.run(
+        [sys.executable, "-c", PRELOADING],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+        env=one_thread,
+    )
+    assert ran.stdout.splitlines() == ["False 1", "False 1", "True 1"]
+
+
+@torch
+def test_the_size_of_torch_is_not_put_down_to_the_jobs_that_follow(domain: KernelBench, process: Sandbox) -> None:
+    judged(domain, process, "2_", CHEATS["returns zeros"][1])
+    kernels = Kernels(sessions=3, seconds=1.0)
+    task = next(task for task in kernels.tasks() if task.id == "kernels/saxpy")
+    assert kernels.evaluate(task, Candidate(files=task.files), process).metrics["memory_mb"] < 100
+
+
+POSED = Posed("kernelbench/level1-1_X", "", "", {}, ("own",))
+
+
+def test_a_sandbox_without_torch_says_what_to_do() -> None:
+    with pytest.raises(SandboxError, match="--sandbox process"):
+        read(POSED, Execution(exit_code=0, reply={"unequipped": "no torch"}), "docker")
+
+
+def test_a_problem_for_a_newer_torch_is_not_judged_and_the_others_are() -> None:
+    broken = "inputs and reference for : AttributeError: module 'torch.nn' has no attribute 'Later'"
+    verdict = read(POSED, Execution(exit_code=0, reply={"broken_task": broken}), "docker")
+    assert isinstance(verdict, Evaluation)
+    assert not verdict.feasible
+    assert "torch.nn" in verdict.feedback
+    with pytest.raises(PluginError):
+        read(POSED, Execution(exit_code=0, reply={"broken_task": "ValueError"}), "docker")
 
 
 # ---- the command
 
 
 @torch
+def test_the_command_lists_what_is_left_out(checkout: Path, tmp_path: Path) -> None:
+    done = evolve(tmp_path, "tasks", "--path", str(checkout), "--problems", "2-3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "left out kernelbench/level1-3_Zero: " in done.stderr
+    assert "kernelbench/level1-2_ReLU" in [task["id"] for task in json.loads(done.stdout)]
+
+
+@torch
+@pytest.mark.slow
 def test_a_run_lists_what_it_leaves_out_and_can_be_resumed(checkout: Path, tmp_path: Path) -> None:
     asked = ("run", "kernelbench", "--path", str(checkout), "--problems", "2-3", "--attempts", "1")
     done = evolve(tmp_path, *asked, "--sandbox", "process", "--seed", "1", "--json")

@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+from evolve.domains import measuring
 from evolve.domains.kernels import Kernels, catalogue
-from evolve.domains.kernels import judge as judge_module
 from evolve.domains.kernels.catalogue import SOURCE
 from evolve.domains.kernels.machine import Bandwidth, peaks
 from evolve.domains.kernels.numerics import DISTRIBUTIONS
 from evolve.domains.kernels.rules import declared_flags, violations
-from evolve.domains.kernels.timing import Session, speedup
+from evolve.domains.timing import Session, speedup
 from evolve.errors import NotFoundError, PluginError, SandboxError
 from evolve.types import Candidate, Evaluation, Execution, Job, Sandbox, Task
 
@@ -237,18 +237,16 @@ def test_one_disturbed_sample_makes_a_measurement_inconclusive() -> None:
 
 def test_two_measurements_are_pooled_and_a_failure_stays_one() -> None:
     calm = timed([2000.0] * 9, [500.0] * 9)
-    first, second = (
-        judge_module.Measured(reply, speedup(reply.timing.sessions)) for reply in map(reply_of, (calm, calm))
-    )
-    both = judge_module.pooled(first, second)
-    assert isinstance(both, judge_module.Measured)
+    first, second = (measuring.Measured(reply, speedup(reply.timing.sessions)) for reply in map(reply_of, (calm, calm)))
+    both = measuring.pooled(first, second)
+    assert isinstance(both, measuring.Measured)
     assert both.speedup.samples == 18
     failed = Evaluation(feedback="wrong")
-    assert judge_module.pooled(first, failed) is failed
+    assert measuring.pooled(first, failed) is failed
 
 
 def reply_of(reply: Mapping[str, Any]) -> Any:
-    return judge_module.Reply.model_validate(reply)
+    return measuring.Reply.model_validate(reply)
 
 
 def test_too_few_sessions_are_no_measurement() -> None:

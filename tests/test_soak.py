@@ -1,5 +1,6 @@
 """A whole run of candidates that hang, fork, allocate, lie and break, among honest ones: nothing ends it early."""
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -16,6 +17,7 @@ from evolve.journal import Journal
 from evolve.parts import Parts
 from evolve.run import JOURNAL, Run, Settings
 from knowledge.memory import Memory
+from sandboxes.docker import connect
 from tests.conftest import open_kind
 from tests.test_gallery import ACCEPTED, CHEATS, SEED, Piece, verdict
 
@@ -107,6 +109,14 @@ def left_behind() -> str:
     return "\n".join(line for line in listing.splitlines() if 60706 <= int(line.split()[0]) <= 61183)
 
 
+def containers() -> list[str]:
+    """Of this very process."""
+    client = connect()
+    with contextlib.closing(client):
+        filters: dict[str, str | list[str] | bool] = {"label": ["evolve=sandbox", f"evolve.pid={os.getpid()}"]}
+        return [str(one.name) for one in client.containers.list(filters=filters, ignore_removed=True)]
+
+
 def test_a_run_of_hostile_candidates_ends_with_the_right_verdicts(sandbox: Sandbox, tmp_path: Path) -> None:
     pieces = mixed([CHEATS[name] for name in FEW])
     verdicts = march(tmp_path, pieces, len(pieces) // 2, sandbox)
@@ -122,7 +132,7 @@ def test_a_soak_of_five_hundred_leaves_nothing_behind(
 ) -> None:
     if os.getuid():
         pytest.skip("without root, candidates cannot be told from other processes of this user")
-    before = left_behind()
+    before, running = left_behind(), containers() if kind == "docker" else []
     scratch = tmp_path / "tmp"
     scratch.mkdir()
     pieces = mixed([piece for piece in CHEATS.values() if kind not in piece.uncovered])
@@ -132,4 +142,6 @@ def test_a_soak_of_five_hundred_leaves_nothing_behind(
     assert len(verdicts) == 500
     assert wrongly_judged(verdicts, pieces, kind) == {}
     assert set(left_behind().splitlines()) <= set(before.splitlines())
-    assert not list(scratch.iterdir())
+    locks = scratch / f"evolve-{os.getuid()}"
+    assert [left for left in scratch.iterdir() if left != locks] == []
+    assert kind != "docker" or set(containers()) <= set(running)

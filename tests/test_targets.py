@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evolve.domains import measuring
 from evolve.domains.kernels import Kernels, catalogue, cuda, device, judge, targets, triton
 from evolve.domains.kernels.targets import CUDA, TARGETS, TRITON
 from evolve.errors import NotFoundError, PluginError, SandboxError
@@ -217,7 +218,7 @@ def test_what_is_no_python_is_left_to_python() -> None:
 ENTRY = catalogue.entries()["relu"]
 
 
-def read(reply: Mapping[str, Any]) -> Evaluation | judge.Measured:
+def read(reply: Mapping[str, Any]) -> Evaluation | measuring.Measured:
     return judge.read(ENTRY, "", Execution(exit_code=0, reply=reply))
 
 
@@ -259,7 +260,7 @@ def on_device(milliseconds: float, **changes: Any) -> Evaluation:
     described = {"name": "GPU", "gflops": 1000.0, "gbs": 100.0, "throttled": 0.0, "busy_ns": milliseconds * 1e6}
     reply = {"timing": {"sessions": [session] * 3}, "device": described, **changes}
     found = read(reply)
-    assert isinstance(found, judge.Measured)
+    assert isinstance(found, measuring.Measured)
     return device.verdict(ENTRY, CUDA, found)
 
 
@@ -665,6 +666,6 @@ def test_cuda_that_is_wrong_is_refused_on_the_gpu(sandbox: Sandbox, old: str, ne
 
 
 def test_a_job_for_a_gpu_crosses_to_the_referee_as_json() -> None:
-    effort = judge.Effort()
+    effort = measuring.Effort()
     job = judge.job(ENTRY, seed(CUDA, "relu"), effort, Limits(), fresh=False, target=CUDA)
     assert Job.model_validate_json(job.model_dump_json()) == job

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
+from evolve.domains import measuring
 from evolve.domains.kernels import Kernels, catalogue, judge
 from evolve.domains.kernels.catalogue import SOURCE, Entry
 from evolve.domains.kernels.lint import lint
@@ -57,7 +58,7 @@ def arrays(text: str) -> list[tuple[str, str]]:
 
 def checked(entry: Entry, source: str, sandbox: Sandbox) -> Execution:
     """What the referee says of its correctness, at all shapes and on all distributions; nothing is timed."""
-    job = judge.job(entry, source, judge.Effort(), entry.task("kernels").limits, fresh=False)
+    job = judge.job(entry, source, measuring.Effort(), entry.task("kernels").limits, fresh=False)
     return sandbox.run(job.model_copy(update={"request": {**job.request, "timed": None}}))
 
 

@@ -77,7 +77,7 @@ def judge(
     explaining = _explaining(domain, parts) if profile or parts else None
     comparing = _comparing(domain) if peers else None
     sections: dict[str, Section] = {}
-    with open_sandbox(sandbox, gpu=domain.gpu) as opened:
+    with open_sandbox(sandbox, needs=domain.needs) as opened:
         with found_at_the_start():
             verdict = domain.evaluate(chosen, candidate, opened)
         if explaining and verdict.feasible:

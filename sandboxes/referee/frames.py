@@ -65,3 +65,7 @@ class Channel:
                 return None
             self._decoder.feed(data)
         return self._decoder.messages.popleft()
+
+    def close(self) -> None:
+        os.close(self.source)
+        os.close(self._sink)

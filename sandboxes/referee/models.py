@@ -31,8 +31,8 @@ class Models:
         exec(compile(text, "problem.py", "exec"), self._problem.__dict__)  # noqa: S102
         model = self._problem.Model(*self._problem.get_init_inputs())
         self._places = _places(self._state(model))
-        with torch.device("meta"):
-            self._example: list[Any] = list(self._problem.get_inputs())
+        inputs = self._problem.get_inputs()
+        self._example = [torch.empty(0) if isinstance(each, torch.Tensor) else each for each in inputs]
 
     def load(self, module: ModuleType) -> Any:
         made = getattr(module, NAME, None)

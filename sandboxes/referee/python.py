@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from . import command, tools
+from . import command, machine, tools
 from .job import Job
 from .runner import Program
 from .verdict import RejectedError
 
 SOURCE = "kernel.py"
 BOOT = "import sys; sys.path += sys.argv[2:]; from referee.holder import main; sys.path.pop(); main()"
+PASSED = "import os; os.environ.update({environment!r}); "
 ROOM = 512 * 2**20
 """Bytes of address space for the interpreter, numpy and its linear algebra."""
 
@@ -47,7 +48,8 @@ def held(job: Job, file: Path, given: dict[str, Any], room: int) -> Program:
     """The interpreter that holds the file; `given`: what holder.py is told of it."""
     told = {**given, "file": str(file), "confine": str(tools.tool("confine", job.cache))}
     places = (str(Path(np.__file__).parents[1]), str(Path(__file__).parents[1]))
-    argv = (interpreter(job.candidate), "-I", "-B", "-c", BOOT, json.dumps(told), *places)
+    boot = PASSED.format(environment=machine.linear_algebra()) + BOOT
+    argv = (interpreter(job.candidate), "-I", "-B", "-c", boot, json.dumps(told), *places)
     return Program(argv, file.parent, room=room, described=True)
 
 

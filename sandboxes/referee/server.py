@@ -18,9 +18,9 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import command, frames, machine, measure, peaks, peers, profile, runner, spawn
+from . import command, frames, machine, measure, peaks, peers, profile, runner, spawn, targets
 from .job import Job, Place
 
 PROGRAMS = {"measure": measure.run, "peaks": peaks.run, "peers": peers.run, "profile": profile.run}
@@ -31,12 +31,25 @@ class HostGoneError(Exception):
     pass
 
 
+class Worker(NamedTuple):
+    """The process of one job."""
+
+    pid: int
+    channel: frames.Channel
+
+    def end(self) -> spawn.End:
+        self.channel.close()
+        return spawn.kill(self.pid)
+
+
 class Server:
     def __init__(self, channel: frames.Channel, place: Place, *, isolated: bool) -> None:
         self._channel = channel
         self._place = place
         self._isolated = isolated
         self._count = 0
+        self._spare: Worker | None = None
+        """Ready for the next job."""
 
     def serve(self) -> None:
         while (message := self._channel.receive()) is not None:
@@ -50,24 +63,37 @@ class Server:
             if not clean:
                 answer = {"lost": "processes or files of the job could not be removed"}
             self._channel.send(answer)
+            self._spare = self._fork()
 
     def _run(self, message: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        if targets.preload(message):
+            self._dismiss()
+        worker = self._spare or self._fork()
+        self._spare = None
+        worker.channel.send({**message, "folder": str(folder)})
+        try:
+            answer = self._supervise(worker.channel, message["allowance"])
+        finally:
+            end = worker.end()
+        return answer or {"lost": f"the job's own process ended: {end.signal or end.exit_code}"}
+
+    def _fork(self) -> "Worker":
+        """A process that waits for one job. Forked while nobody waits for it: it copies pages for milliseconds."""
         answers, answering = os.pipe()
         turns, turning = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(answers)
             os.close(turning)
-            _perform(message, folder, self._place, frames.Channel(turns, answering))
+            _perform(self._place, frames.Channel(turns, answering))
         os.close(answering)
         os.close(turns)
-        try:
-            answer = self._supervise(frames.Channel(answers, turning), message["allowance"])
-        finally:
-            end = spawn.kill(pid)
-            os.close(answers)
-            os.close(turning)
-        return answer or {"lost": f"the job's own process ended: {end.signal or end.exit_code}"}
+        return Worker(pid, frames.Channel(answers, turning))
+
+    def _dismiss(self) -> None:
+        if self._spare:
+            self._spare.end()
+        self._spare = None
 
     def _supervise(self, job: frames.Channel, allowance: float) -> dict[str, Any] | None:
         """The answer of the job's process; None when it died."""
@@ -151,8 +177,8 @@ def _erase_below(folder: Path) -> None:
                 Path(top, name).rmdir()
 
 
-def _perform(message: Mapping[str, Any], folder: Path, place: Place, channel: frames.Channel) -> None:
-    """Run the job and answer; never returns. The boundary at which a defect of ours becomes an answer."""
+def _perform(place: Place, channel: frames.Channel) -> None:
+    """Wait for a job, run it and answer; never returns. The boundary at which a defect of ours becomes an answer."""
 
     def turn() -> None:
         channel.send({"turn": True})
@@ -161,7 +187,10 @@ def _perform(message: Mapping[str, Any], folder: Path, place: Place, channel: fr
 
     try:
         spawn.harden()
-        job = Job.of(message, folder, place, turn)
+        message = channel.receive()
+        if message is None:
+            os._exit(0)
+        job = Job.of(message, Path(message["folder"]), place, turn)
         if job.program:
             started = time.monotonic()
             reply = PROGRAMS[job.program](job)
@@ -187,6 +216,13 @@ def _private_channel() -> frames.Channel:
     return channel
 
 
+def _use_vectors() -> None:
+    """Start anew where numpy was loaded in an environment in which it is slow."""
+    wanted = machine.linear_algebra()
+    if not wanted.items() <= os.environ.items():
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, **wanted})  # noqa: S606
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True, help="folder for jobs, where programs may be executed")
@@ -194,6 +230,7 @@ def main() -> None:
     parser.add_argument("--isolated", action="store_true", help="the folders for temporary files are ours alone")
     parser.add_argument("--path", default=command.PATH)
     options = parser.parse_args()
+    _use_vectors()
     channel = _private_channel()
     spawn.harden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -133,9 +133,20 @@ def signal_name(number: int) -> str:
 
 
 def kill(pid: int) -> End:
+    peak = _peak(pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    return reap(pid)
+    end = reap(pid)
+    return end._replace(peak_memory_mb=peak or end.peak_memory_mb)
+
+
+def _peak(pid: int) -> float:
+    """Of its own program: what the kernel counts to the end includes our own size, at the start. 0 once it ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def _children(pid: int) -> list[int]:

@@ -1,6 +1,11 @@
 """The languages that candidates come in: how each becomes a program that speaks the runner's protocol."""
 
-from typing import Protocol
+import contextlib
+import gc
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from . import compiler, cuda, network, python, triton
 from .job import Job
@@ -22,8 +27,25 @@ class Target(Protocol):
         ...
 
 
+PRELOADED = {"torch": ("torch",)}
+"""What takes a second to import and every job of a target needs."""
 TARGETS: dict[str, Target] = {"c": compiler, "python": python, "cuda": cuda, "triton": triton, "torch": network}
 
 
 def of(job: Job) -> Target:
-    return TARGETS[str(job.request.get("target", "c"))]
+    return TARGETS[_name(job.request)]
+
+
+def preload(message: Mapping[str, Any]) -> bool:
+    """Import for the jobs that are forked from here: whether anything was. What is not there is for the job to say."""
+    wanted = [name for name in PRELOADED.get(_name(message["request"]), ()) if name not in sys.modules]
+    for name in wanted:
+        with contextlib.suppress(ImportError, OSError):
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # as the server does at its start
+    return bool(wanted)
+
+
+def _name(request: Mapping[str, Any]) -> str:
+    return str(request.get("target", "c"))

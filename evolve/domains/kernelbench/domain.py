@@ -37,6 +37,7 @@ class KernelBench(Domain):
     """
 
     name = "kernelbench"
+    needs = frozenset({"torch"})
 
     def __init__(
         self, path: str = "", level: str = "1", problems: str = "", shrink: str = "yes", sessions: int = 4

@@ -1,12 +1,13 @@
 """What the referee is asked about a model, and what its reply means."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evolve.domains.kernels.timing import Session, Speedup, speedup
+from evolve.domains.timing import Session, Speedup, speedup
 from evolve.errors import PluginError, SandboxError
 from evolve.types import Evaluation, Execution, Gates, Job, Limits
 
@@ -18,6 +19,9 @@ NO_TORCH = (
     "the sandbox {name} has no torch: use --sandbox process, or name an image that has gcc, numpy and torch in "
     "EVOLVE_SANDBOX_BASE"
 )
+LACKING = re.compile(r"module 'torch[\w.]*' has no attribute '\w+'")
+"""What a problem raises that asks for a newer torch than the sandbox has."""
+OLD_TORCH = "not judged: the torch of the sandbox {name} is too old for the problem ({what}); use --sandbox process"
 
 
 class Posed(NamedTuple):
@@ -85,13 +89,16 @@ def job(posed: Posed, source: str, effort: Effort, limits: Limits, *, fresh: boo
 def read(posed: Posed, execution: Execution, sandbox: str) -> Evaluation | Reply:
     """The evaluation of a model that failed, else the reply with its timing.
 
-    Raises PluginError when the problem itself is broken, SandboxError when the referee cannot judge models.
+    A problem that needs a newer torch has no score. Raises PluginError when the problem itself is broken, SandboxError
+    when the referee cannot judge models.
     """
     if execution.reply.get("unequipped"):
         raise SandboxError(NO_TORCH.format(name=sandbox))
     broken = str(execution.reply.get("broken_task") or "")
     if "No module named 'torch'" in broken:
         raise SandboxError(NO_TORCH.format(name=sandbox))
+    if lacking := LACKING.search(broken):
+        return Evaluation(gates=Gates(), feedback=OLD_TORCH.format(name=sandbox, what=lacking.group()))
     if broken:
         raise PluginError(f"{posed.id} cannot be judged: {broken}")
     try:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from evolve.domains.kernels.bottleneck import SATURATED
 from evolve.domains.kernels.catalogue import Entry
-from evolve.domains.kernels.judge import MARGIN, Measured, Reply
+from evolve.domains.kernels.judge import MARGIN
 from evolve.domains.kernels.targets import Target
+from evolve.domains.measuring import Measured, Reply
 from evolve.errors import SandboxError
 from evolve.types import Evaluation, Gates, Profile
 

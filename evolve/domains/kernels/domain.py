@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from evolve.domain import Domain
 from evolve.domains.kernels import catalogue, targets
 from evolve.domains.kernels.catalogue import Entry
+from evolve.domains.measuring import FINAL, Effort, repeated
 from evolve.errors import NotFoundError, UsageError
-from evolve.types import Candidate, Evaluation, Limits, Mutation, Sandbox, Task
+from evolve.types import Candidate, Evaluation, Mutation, Sandbox, Task
 
 if TYPE_CHECKING:
-    from evolve.domains.kernels import judge
     from evolve.domains.kernels.machine import Peaks
+    from evolve.domains.measuring import Measured
     from evolve.profiler import Section
 
-FINAL = 2
-"""Times the effort of a first judgement, for what may be called best."""
 LARGER = 3
 """Times the effort on a CPU, for the sizes that a GPU is timed at: their outputs take as much longer to judge."""
 
@@ -32,8 +31,8 @@ class Kernels(Domain):
         Raises NotFoundError for a target that there is not.
         """
         self._target = targets.named(target)
-        self.gpu = self._target.device
-        self._effort = (sessions, seconds)
+        self.needs = frozenset({"gpu"} if self._target.device else ())
+        self._effort = Effort(sessions=sessions, seconds=seconds)
         self._tasks: tuple[Task, ...] = ()
         self._known: dict[str, Peaks] = {}
         self._lock = Lock()
@@ -64,10 +63,13 @@ class Kernels(Domain):
         if refusal:
             return refusal
         peaks = None if self._target.device else self._peaks(sandbox)
-        measured = self._measured(entry, source, task.limits, sandbox, fresh=fresh)
-        if isinstance(measured, judge.Measured) and (measured.speedup.noisy or device.throttled(measured.reply)):
-            again = self._measured(entry, source, task.limits, sandbox, fresh=fresh, checked=False)
-            measured = judge.pooled(measured, again)
+        effort = self._effort.times((FINAL if fresh else 1) * (LARGER if self._target.device else 1))
+
+        def measure(checked: bool) -> "Evaluation | Measured":
+            job = judge.job(entry, source, effort, task.limits, fresh=fresh, checked=checked, target=self._target)
+            return judge.read(entry, source, sandbox.run(job))
+
+        measured = repeated(measure, lambda found: device.throttled(found.reply))
         if isinstance(measured, Evaluation):
             return measured
         if peaks is None:
@@ -76,17 +78,6 @@ class Kernels(Domain):
             peaks = self._peaks(sandbox, again=True)
         alarm = judge.impossible(measured, judge.least_ms(entry, measured, peaks))
         return alarm or judge.accepted(entry, source, measured, peaks)
-
-    def _measured(
-        self, entry: Entry, source: str, limits: Limits, sandbox: Sandbox, *, fresh: bool, checked: bool = True
-    ) -> "Evaluation | judge.Measured":
-        from evolve.domains.kernels import judge
-
-        sessions, seconds = self._effort
-        times = (FINAL if fresh else 1) * (LARGER if self._target.device else 1)
-        effort = judge.Effort(times * sessions, seconds=times * seconds)
-        job = judge.job(entry, source, effort, limits, fresh=fresh, checked=checked, target=self._target)
-        return judge.read(entry, source, sandbox.run(job))
 
     def profile(
         self, task: Task, candidate: Candidate, verdict: Evaluation, sandbox: Sandbox, parts: Sequence[str] = ()
