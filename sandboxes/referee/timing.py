@@ -75,7 +75,7 @@ class Duel:
         started = time.monotonic()
         sessions: list[dict[str, list[float]]] = []
         while len(sessions) < self._timed["sessions"]:
-            with self._opponents() as (baseline, candidate):
+            with self._opponents(len(sessions)) as (baseline, candidate):
                 sessions.append(self._session(baseline, candidate))
             if len(sessions) >= FEWEST_SESSIONS and time.monotonic() - started > self._timed["seconds"]:
                 break
@@ -83,18 +83,21 @@ class Duel:
         return {"sessions": sessions, "calls": calls, "empty_ns": round(statistics.median(self._empty))}
 
     @contextlib.contextmanager
-    def _opponents(self) -> Iterator[tuple[Runner, Runner]]:
-        with _baselines_fault():
-            baseline = Runner(self._job, self._programs[0], self._setup, uid=self._job.baseline)
-        with contextlib.closing(baseline):
-            candidate = Runner(self._job, self._programs[1], self._setup, uid=self._job.candidate)
-            with contextlib.closing(candidate):
-                yield baseline, candidate
-            self.peak_memory_mb = max(self.peak_memory_mb, candidate.peak_memory_mb)
+    def _opponents(self, number: int) -> Iterator[tuple[Runner, Runner]]:
+        """Started in turns, too: whoever is first is given other memory, and again the same in the next session."""
+        with contextlib.ExitStack() as stack:
+            started: dict[bool, Runner] = {}
+            for is_baseline in (True, False) if number % 2 else (False, True):
+                uid = self._job.baseline if is_baseline else self._job.candidate
+                with _baselines_fault(applies=is_baseline):
+                    runner = Runner(self._job, self._programs[not is_baseline], self._setup, uid=uid)
+                started[is_baseline] = stack.enter_context(contextlib.closing(runner))
+            self._stage.arrange(self._first, self._timed["dims"], list(started.values()))
+            yield started[True], started[False]
+        self.peak_memory_mb = max(self.peak_memory_mb, started[False].peak_memory_mb)
 
     def _session(self, baseline: Runner, candidate: Runner) -> dict[str, list[float]]:
         """The first call is judged, but not counted: it pays for starting threads and touching memory."""
-        self._stage.arrange(self._first, self._timed["dims"], [baseline, candidate])
         trial = self._sample(baseline, candidate, 1)
         self._plan = plan = self._plan or self._planned(trial)
         pairs = [self._sample(baseline, candidate, plan.calls) for _ in range(plan.samples)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evolve.domain import Domain
+from evolve.domains.measuring import FINAL, Effort, repeated
 from evolve.errors import NotFoundError, UsageError
 from evolve.types import Candidate, Evaluation, Limits, Sandbox, Task
 
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
     from evolve.domains.kernelbench.findings import Finding
     from evolve.domains.kernelbench.judge import Posed
     from evolve.domains.kernelbench.problems import Problem
+    from evolve.domains.measuring import Measured
 
-FINAL = 2
-"""Times the effort of a first judgement, for what may be called best."""
+SECONDS = 20.0
+"""About, for timing one candidate: starting two processes with torch takes some of them."""
 LIMITS = Limits(seconds=60, memory_mb=4096)
 PROMPT = """\
 Make this torch model faster on this machine's CPU. Answer with a file `model.py` that defines a class `ModelNew`: it is
@@ -101,24 +103,14 @@ class KernelBench(Domain):
         if task.id not in self._posed:
             raise NotFoundError.among("task", task.id, list(self._posed))
         posed, source = self._posed[task.id], candidate.files.get(judge.SOURCE, "")
-        times = FINAL if fresh else 1
-        effort = judge.Effort(times * self._sessions, seconds=20.0 * times)
+        effort = Effort(self._sessions, seconds=SECONDS).times(FINAL if fresh else 1)
 
-        def measure(*, checked: bool) -> "Evaluation | judge.Reply":
+        def measure(checked: bool) -> "Evaluation | Measured":
             job = judge.job(posed, source, effort, task.limits, fresh=fresh, checked=checked)
             return judge.read(posed, sandbox.run(job), sandbox.name)
 
-        reply = measure(checked=True)
-        if isinstance(reply, Evaluation):
-            return reply
-        sessions = reply.timing.sessions if reply.timing else ()
-        measured = judge.found(sessions)
-        if measured.noisy:
-            again = measure(checked=False)
-            if isinstance(again, Evaluation):
-                return again
-            measured = judge.found([*sessions, *(again.timing.sessions if again.timing else ())])
-        return judge.accepted(reply, measured)
+        result = repeated(measure)
+        return result if isinstance(result, Evaluation) else judge.accepted(result)
 
     def baseline(self, task: Task) -> float:
         """The score is relative to the problem's own model."""

@@ -19,7 +19,7 @@ PROBLEM: str
 OUTPUT: str
 """Type of the output, such as `float32`."""
 OUTPUT_DTYPE = np.dtype(OUTPUT)  # noqa: F821 - stands above, in the text that the referee gets
-PERTURBED = 2.0**-24
+PERTURBED = 2.0**-23
 """Relative change of an input that no evaluation in single precision can be blamed for."""
 SPREAD = 0.25
 """Of parameters that the problem starts all alike."""
