@@ -73,6 +73,7 @@ class Library:
             "LANG": "C.UTF-8",
             "HOME": "/nonexistent",
             **dict.fromkeys(names, str(threads)),
+            **machine.linear_algebra(),
         }
         confinement = spawn.Confinement(job.folder, 0, environment, MEMORY, 512, cores=frozenset(cores_for(threads)))
         argv = [sys.executable, "-I", "-c", BOOT, ":".join(sys.path)]
