@@ -136,8 +136,8 @@ def test_a_soak_of_five_hundred_leaves_nothing_behind(
     scratch = tmp_path / "tmp"
     scratch.mkdir()
     pieces = mixed([piece for piece in CHEATS.values() if kind not in piece.uncovered])
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     with open_kind(kind) as opened:
-        monkeypatch.setattr("tempfile.tempdir", str(scratch))
         verdicts = march(tmp_path, pieces, 250, opened)
     assert len(verdicts) == 500
     assert wrongly_judged(verdicts, pieces, kind) == {}
