@@ -256,6 +256,11 @@ def test_an_answer_that_is_no_completion_fails_without_ending_the_run(provider: 
     assert len(provider.requests) <= 2
 
 
+def test_half_of_a_surrogate_pair_in_an_answer_becomes_a_question_mark(provider: Provider) -> None:
+    provider.behaviours = [says("x \ud800 y")]
+    assert Waits().model().complete(PROMPT).text == "x ? y"
+
+
 def test_an_address_where_nobody_listens_is_fatal_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -296,6 +301,11 @@ def test_a_server_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     LiteLLM("openai/tiny").check()
 
 
+def test_an_address_that_has_a_default_need_not_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OLLAMA_API_BASE", raising=False)
+    LiteLLM("ollama/tiny").check()
+
+
 def test_a_name_without_a_provider_is_told_how_models_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="unknown model 'tiny': name it PROVIDER/MODEL"):
         LiteLLM("tiny").check()
@@ -312,7 +322,7 @@ def python(program: str, folder: Path) -> str:
 
 def test_a_dot_env_file_of_the_working_folder_is_not_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OPENAI_API_KEY=from-a-file\n")
-    program = "import os, agents.model as m; m._litellm(); print(os.environ.get('OPENAI_API_KEY'))"
+    program = "import os, evolve.provider as p; p.quiet_litellm(); print(os.environ.get('OPENAI_API_KEY'))"
     assert python(program, tmp_path) == "None"
 
 

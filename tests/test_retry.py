@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agents.retry import LONGEST_PAUSE, diagnose, pause
+from evolve.retry import LONGEST_PAUSE, diagnose, pause
 
 
 class Refusal(Exception):  # noqa: N818 - a provider's
     """What litellm raises, as far as it is read."""
 
-    def __init__(self, text: str, status: int, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, text: str, status: int, headers: dict[str, str] | None = None, body: object = None) -> None:
         super().__init__(text)
         self.status_code = status
+        self.body = body
         self.litellm_response_headers = headers or {}
 
 
@@ -43,6 +44,13 @@ def test_an_unreadable_retry_after_is_none() -> None:
 )
 def test_the_providers_sentence_is_freed_of_the_layers_around_it(raw: str, words: str) -> None:
     assert diagnose(Refusal(raw, 401)).words == words
+
+
+def test_the_providers_sentence_is_taken_from_the_body_that_a_cause_carries() -> None:
+    """What an embedding call's error says is a Python dict, which is no JSON."""
+    refusal = Refusal("litellm.APIError: APIError: OpenAIException - Error code: 404 - {'message': \"isn't\"}", 404)
+    refusal.__cause__ = Refusal("Error code: 404", 404, body={"message": "The model isn't there."})
+    assert diagnose(refusal).words == "The model isn't there."
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])

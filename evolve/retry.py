@@ -5,12 +5,18 @@ There is one set of retries, this one: the provider's own client is asked for no
 
 import contextlib
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from evolve.errors import ModelError
+
+T = TypeVar("T")
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """HTTP states that may be gone at the next try."""
@@ -19,6 +25,50 @@ LONGEST_PAUSE = 60.0
 LONGEST_WORDS = 400
 """Characters of a provider's message that are passed on."""
 _LAYERS = re.compile(r"^(?:[\w.]*?\w*(?:Error|Timeout|Exception)\b(?: -|:) ?)+")
+
+
+class Retries(NamedTuple):
+    """How often and how long one call of a provider is tried."""
+
+    tries: int
+    sleep: Callable[[float], None] = time.sleep
+    rng: Random | None = None
+    """Jitters the pauses, for callers that come several at a time."""
+    patience: float = math.inf
+    """Seconds; a provider that asks for more is not waited for."""
+    seconds_left: Callable[[], float | None] = lambda: None
+    """What the run may still use, None for no limit; no pause goes beyond it."""
+    on_wait: Callable[[float, str], None] = lambda _seconds, _why: None
+    """Told the seconds and the reason before each pause."""
+
+    def run(self, call: Callable[[], T], *, whose: object, awaited: str) -> T:
+        """What `call` returns, which is to be an `awaited` of the model `whose`.
+
+        Raises ModelError: fatal for what no retry mends, otherwise after the last try or at a limit of time.
+        """
+        for tries in range(1, self.tries + 1):
+            try:
+                return call()
+            except Exception as error:  # the provider's boundary: litellm raises any type
+                failure = diagnose(error, awaited=awaited)
+                told = f"{whose}: {failure.words}"
+                if not failure.transient:
+                    raise ModelError(told, fatal=failure.fatal) from error
+                seconds = pause(tries, failure.asked, self.rng)
+                if end := self._end(tries, seconds):
+                    raise ModelError(f"{told} ({end})", fatal=False) from error
+                self.on_wait(seconds, told)
+                self.sleep(seconds)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _end(self, tries: int, seconds: float) -> str:
+        """Why this try was the last; empty where it was not."""
+        if tries >= self.tries:
+            return f"after {tries} tries"
+        if seconds > self.patience:
+            return f"it asked to wait {seconds:.0f} s"
+        left = self.seconds_left()
+        return "" if left is None or seconds < left else f"{seconds:.0f} s to wait, {left:.0f} s left"
 
 
 class Failure(NamedTuple):
@@ -32,17 +82,17 @@ class Failure(NamedTuple):
     """Seconds that the provider asked to wait."""
 
 
-def diagnose(error: BaseException, now: datetime | None = None) -> Failure:
+def diagnose(error: BaseException, now: datetime | None = None, *, awaited: str = "answer") -> Failure:
     """Read an exception of litellm: its HTTP state, its causes, its headers.
 
     Told apart by names and attributes, so that this works without litellm. Not covered: a provider's adapter that
     hides a refused connection in an exception without a cause.
     """
     causes = list(_causes(error))
-    return _unanswered(error, causes) or _answered(error, causes, now or datetime.now(UTC))
+    return _unanswered(error, causes, awaited) or _answered(error, causes, now or datetime.now(UTC))
 
 
-def _unanswered(error: BaseException, causes: list[BaseException]) -> Failure | None:
+def _unanswered(error: BaseException, causes: list[BaseException], awaited: str) -> Failure | None:
     """The failures in which no provider said a word; None for the others."""
     names = {type(cause).__name__ for cause in causes}
     if names & {"ConnectError", "ConnectTimeout"}:
@@ -51,7 +101,7 @@ def _unanswered(error: BaseException, causes: list[BaseException]) -> Failure | 
         words = str(error) if type(error) is TimeoutError else "did not answer in time"
         return Failure(words, transient=False, fatal=False)
     if "JSONDecodeError" in names:
-        return Failure("answered with something that is no chat completion", transient=True, fatal=False)
+        return Failure(f"answered with something that is no {awaited}", transient=True, fatal=False)
     if "APIConnectionError" in names:
         return Failure(f"broke the connection ({_root(causes)})", transient=True, fatal=False)
     return None
@@ -59,19 +109,18 @@ def _unanswered(error: BaseException, causes: list[BaseException]) -> Failure | 
 
 def _answered(error: BaseException, causes: list[BaseException], now: datetime) -> Failure:
     status = getattr(error, "status_code", None)
-    words = _words(error)
-    broke = "insufficient_quota" in f"{getattr(error, 'body', '')}{error}"
+    broke = any("insufficient_quota" in f"{getattr(cause, 'body', '')}{cause}" for cause in causes)
     if status in TRANSIENT and not broke:
-        return Failure(words, transient=True, fatal=False, asked=_retry_after(_headers(causes), now))
+        return Failure(said(error), transient=True, fatal=False, asked=_retry_after(_headers(causes), now))
     this_prompt_only = type(error).__name__ == "ContentPolicyViolationError"
-    return Failure(words, transient=False, fatal=not this_prompt_only)
+    return Failure(said(error), transient=False, fatal=not this_prompt_only)
 
 
-def pause(tries: int, asked: float | None, rng: Random) -> float:
-    """Seconds to wait after the `tries`-th failure: what was asked, else doubling from one; jittered."""
+def pause(tries: int, asked: float | None, rng: Random | None) -> float:
+    """Seconds to wait after the `tries`-th failure: what was asked, else doubling from one; jittered by `rng`."""
     if asked is not None:
-        return asked + rng.uniform(0, 1)
-    return rng.uniform(0.5, 1) * min(LONGEST_PAUSE, 2.0 ** (tries - 1))
+        return asked + (rng.uniform(0, 1) if rng else 0)
+    return min(LONGEST_PAUSE, 2.0 ** (tries - 1)) * (rng.uniform(0.5, 1) if rng else 1)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -88,9 +137,9 @@ def _root(causes: list[BaseException]) -> str:
     return spoken[-1] if spoken else "no reason given"
 
 
-def _words(error: BaseException) -> str:
-    """The provider's sentence without the names of the layers it came through."""
-    text = str(error)
+def said(error: BaseException) -> str:
+    """One sentence: the provider's where it is told apart, without the names of the layers it came through."""
+    text = next(filter(None, (_message(getattr(cause, "body", None)) for cause in _causes(error))), str(error))
     start = text.find("{")
     if start >= 0:
         with contextlib.suppress(ValueError):  # a brace in plain words
