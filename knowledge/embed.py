@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WORD = re.compile(r"\w+")
+WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 """Where a camelCase identifier is cut."""
@@ -64,13 +64,20 @@ class HashEmbedding:
 
         matrix = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(matrix, texts, strict=True):
-            for word, count in Counter(_WORD.findall(text)).items():
+            for word, count in Counter(WORD.findall(text)).items():
                 if word.lower() not in STOPWORDS:
                     slots, weights = _features(word, self.dimension)
                     np.add.at(row, slots, (1 + math.log(count)) * weights)
-        lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-        matrix /= np.where(lengths == 0, 1, lengths)
-        return matrix
+        return unit(matrix)
+
+
+def unit(matrix: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Its rows, made of length 1 where they lie; rows of zeros stay."""
+    import numpy as np
+
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix /= np.where(lengths == 0, 1, lengths)
+    return matrix
 
 
 @lru_cache(maxsize=1 << 16)
