@@ -12,7 +12,7 @@ from agents.writer import Brief, Draft
 from evolve.errors import EvolveError, ModelError, PluginError
 from evolve.journal import Planned
 from evolve.parts import Parts, Step
-from evolve.types import Candidate, Evaluation, Recalled, Task
+from evolve.types import Candidate, Evaluation, Profile, Recalled, Task
 
 SILENT_MODEL = "no answer of the model"
 SILENT_ATTEMPTS = 3
@@ -56,11 +56,13 @@ class Attempts:
     def _recalled(self, plan: Planned) -> list[Recalled]:
         """The same attempt is given the same experiences however often it asks: the receipt is in the bank."""
         parent = self._parts.journal.attempt(plan.parent) if plan.parent else None
+        profile = parent.evaluation.profile if parent else Profile()
         return self._parts.memory.recall(
             attempt=plan.id,
             task=self._parts.tasks[plan.task],
             stage=plan.stage,
-            state=parent.evaluation.profile.bottleneck if parent else "",
+            state=profile.bottleneck,
+            hardware=profile.hardware,
             rng=self._rng(plan, "recall"),
             hold_out=self._parts.hold_out,
         )

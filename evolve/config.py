@@ -16,11 +16,13 @@ from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
 from evolve.plugins import Options, all_tasks, load_domains, select
 from evolve.run import JOURNAL, Run, Settings
-from knowledge.memory import Memory
+from knowledge.upkeep import Upkeep
 from sandboxes import Isolation
 
 OFFLINE = "offline"
 """The model name of the search that needs no model."""
+SERVERS = ("http://", "https://")
+"""How an address begins, where a folder could be given."""
 
 
 def runs_folder() -> Path:
@@ -65,7 +67,8 @@ def new_settings(
     ceilings: Ceilings,
     parallel: int,
     sandbox: str,
-    kb: Path | None,
+    kb: str,
+    embedding: str,
     seed: int | None,
     hold_out: bool,
     domains: list[str],
@@ -82,7 +85,8 @@ def new_settings(
         ceilings=ceilings.validated(),
         parallel=parallel,
         sandbox=sandbox,
-        kb=str(kb or default_kb()),
+        kb=kb if _is_server(kb) else str(Path(kb or default_kb()).resolve()),
+        embedding=embedding,
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         hold_out=chosen if hold_out else (),
         domains=tuple(str(Path(file).resolve()) + ":" + name for file, _, name in (d.rpartition(":") for d in domains)),
@@ -108,7 +112,7 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
                 raise UsageError(reason)
             needs = frozenset().union(*(domain.needs for domain in asked))
             sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, needs=needs))
-            memory = stack.enter_context(open_kb(Path(settings.kb)))
+            memory = stack.enter_context(open_kb(settings.kb, settings.embedding))
             run = run or Run.create(runs_folder(), settings)
             stack.enter_context(run.locked())
             journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
@@ -143,9 +147,20 @@ def open_sandbox(kind: str, *, parallel: int = 1, needs: frozenset[str] = frozen
         return opened(kind, parallel=parallel, needs=needs)
 
 
-def open_kb(folder: Path | None) -> Memory:
-    """The knowledge base in `folder`, the user's own by default; a context manager."""
-    return Memory.open(folder or default_kb())
+def open_kb(where: str | Path | None, embedding: str = "") -> Upkeep:
+    """The knowledge base in a folder, the user's own by default; a context manager.
+
+    `where` may be the address of a chroma server: the user's own base, with its index held there.
+    `embedding`: as in `open_embedding`, the base's own without. Raises UsageError where it cannot be opened.
+    """
+    server = str(where) if where and _is_server(str(where)) else ""
+    folder = default_kb() if server or not where else Path(where)
+    with found_at_the_start():
+        return Upkeep.open(folder, embedding=embedding, server=server)
+
+
+def _is_server(where: str) -> bool:
+    return where.startswith(SERVERS)
 
 
 def check_model(name: str) -> None:

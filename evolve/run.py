@@ -45,7 +45,9 @@ class Settings(Frozen):
     parallel: int
     sandbox: str
     kb: str
-    """Folder of the knowledge base."""
+    """Folder of the knowledge base, or the address of the chroma server that holds its index."""
+    embedding: str = ""
+    """What the knowledge base is asked to find by; its own without."""
     seed: int
     hold_out: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()

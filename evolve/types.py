@@ -118,6 +118,8 @@ class Profile(Frozen):
     """Why, in words that a writer can act on."""
     roofline: float | None = None
     """Share of the machine's attainable performance for this task, 0 to 1."""
+    hardware: str = ""
+    """What it was measured on; empty where that does not matter."""
 
 
 class Evaluation(Frozen):
@@ -181,6 +183,8 @@ class Experience(Frozen):
     technique: str = ""
     state: str = ""
     """Bottleneck state that the technique met (that of the parent)."""
+    hardware: str = ""
+    """What it was measured on; empty where that does not matter."""
     payload: str = ""
     """Code; never executed by the knowledge base."""
     recipe: tuple[str, ...] = ()
@@ -189,6 +193,8 @@ class Experience(Frozen):
     """Attempt ids it rests on."""
     metrics: Mapping[str, float] = {}
     """`score`, `gain` (natural logarithm of the improvement over the parent), as the judge measured them."""
+    expires: float | None = None
+    """Unix seconds from which on it is no longer recalled; None: never."""
 
 
 class Recalled(NamedTuple):

@@ -1,19 +1,17 @@
-"""Turns attempts into experiences, and many experiences into insights. Pure: the memory stores what comes out.
-
-Statistics as in KernelBlaster, per (bottleneck state, technique); gains are averaged as logarithms, and failures
-count. A chain of techniques is one observation of each member, with weight 1/length and an equal share of the
-chain's logarithmic gain: who contributed what is not known.
-"""
+"""Turns attempts into experiences, and statistics of techniques into insights. Pure: the memory keeps them."""
 
 import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from evolve.types import Attempt, Candidate, Experience, Task
 from knowledge.comments import without_comments
+
+if TYPE_CHECKING:
+    from knowledge.techniques import Group, Statistics
 
 TRACE, FAILURE, INSIGHT = "trace", "failure", "insight"
 FEEDBACK_CHARACTERS = 300
@@ -21,8 +19,6 @@ LEAST_OBSERVATIONS = 2
 """One attempt is a trace, not an insight."""
 UNCHANGED = "seed"
 """What a writer names that hands in the seed as it is: no technique."""
-CAUTION = 2
-"""As many observations of no gain are assumed before the first."""
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:~|\.{1,2})?(?:/[\w.+-]+)*/(?=[\w.+-]+)")
 
 
@@ -68,10 +64,11 @@ def experience(
         stage=candidate.stage,
         technique=candidate.technique,
         state=state,
+        hardware=evaluation.profile.hardware or (parent.evaluation.profile.hardware if parent else ""),
         payload=payload(candidate),
         recipe=(*earlier, *steps(candidate.technique)),
         sources=(attempt.id,),
-        metrics={name: value for name, value in metrics.items() if value is not None},
+        metrics={name: value for name, value in metrics.items() if value is not None and math.isfinite(value)},
     )
 
 
@@ -107,76 +104,33 @@ def _failure_text(task: Task, attempt: Attempt) -> str:
     return f"On {task.id}, {tried} failed at the gate '{closed}': {feedback or 'no reason given'}"
 
 
-class Observation(NamedTuple):
-    """One attempt as an outcome of its technique."""
-
-    domain: str
-    state: str
-    technique: str
-    feasible: bool
-    gain: float | None
-    """None where there was nothing to compare with."""
-    attempt: str
-
-
-class Share(NamedTuple):
-    """What one attempt says about one of its techniques."""
-
-    seen: Observation
-    weight: float
-
-
-def insights(observations: Iterable[Observation]) -> list[Experience]:
-    """One for each (domain, state, technique) that was seen often enough; its id stays the same as more is seen."""
-    shares: dict[tuple[str, str, str], list[Share]] = {}
-    for seen in observations:
-        members = dict.fromkeys(steps(seen.technique))
-        for member in members:
-            shares.setdefault((seen.domain, seen.state, member), []).append(Share(seen, 1 / len(members)))
-    return [_insight(*key, found) for key, found in shares.items() if len(found) >= LEAST_OBSERVATIONS]
-
-
-def _insight(domain: str, state: str, technique: str, shares: Sequence[Share]) -> Experience:
-    metrics = statistics(shares)
-    failures = f"{metrics['failures']:.0f} failure{'s' * (metrics['failures'] != 1)}"
-    if metrics["n"]:
-        effect = f"{times(metrics['gain'])} on average (n={metrics['n']:.0f}, {failures})"
-    elif metrics["failures"] < len(shares):
-        effect = f"worked {len(shares) - metrics['failures']:.0f} times, by how much is unknown ({failures})"
+def insight(group: "Group", seen: "Statistics", sources: Sequence[str]) -> Experience:
+    """What is known of a technique in a bottleneck state; its id stays the same as more is seen."""
+    failures = f"{seen.failures} failure{'s' * (seen.failures != 1)}"
+    if seen.n:
+        effect = f"{times(seen.gain)} on average (n={seen.n}, {failures})"
+    elif seen.failures < seen.tries:
+        effect = f"worked {seen.tries - seen.failures} times, by how much is unknown ({failures})"
     else:
         effect = f"never worked ({failures})"
-    where = f"On {state} {domain}" if state else f"On {domain} whose bottleneck is unknown"
+    where = f"On {group.state} {group.domain}" if group.state else f"On {group.domain} whose bottleneck is unknown"
+    known = {"gain": seen.gain, "variance": seen.variance, "expected": seen.expected} if seen.n else {}
     return Experience(
-        id=f"ins-{_digest(json.dumps([domain, state, technique]))}",
+        id=insight_id(group),
         kind=INSIGHT,
-        text=f"{where}, {technique} {effect}.",
-        domain=domain,
-        technique=technique,
-        state=state,
-        sources=tuple(share.seen.attempt for share in shares),
-        metrics=metrics,
+        text=f"{where}, {group.technique} {effect}" + (f" on {group.hardware}." if group.hardware else "."),
+        domain=group.domain,
+        technique=group.technique,
+        state=group.state,
+        hardware=group.hardware,
+        sources=tuple(sources),
+        metrics={"n": seen.n, "failures": seen.failures, "failure_share": seen.failure_share, **known},
     )
 
 
-def statistics(shares: Sequence[Share]) -> dict[str, float]:
-    """`n` (with a known gain), `failures`, `failure_share`, and where n > 0 `gain` (mean logarithm), `variance` and
-    `expected`: what another try should bring, pulled towards nothing by few observations and by failures.
-    """
-    failed = sum(share.weight for share in shares if not share.seen.feasible)
-    gains = [(share.seen.gain * share.weight, share.weight) for share in shares if share.seen.gain is not None]
-    n = len(gains)
-    found = {
-        "n": float(n),
-        "failures": float(sum(not share.seen.feasible for share in shares)),
-        "failure_share": failed / sum(share.weight for share in shares),
-    }
-    if n:
-        total = sum(weight for _, weight in gains)
-        mean = sum(gain * weight for gain, weight in gains) / total
-        found["gain"] = mean
-        found["variance"] = sum(weight * (gain - mean) ** 2 for gain, weight in gains) / total
-        found["expected"] = mean * n / (n + CAUTION) * (1 - found["failure_share"])
-    return found
+def insight_id(group: "Group") -> str:
+    named = [group.domain, group.state, group.technique] + ([group.hardware] if group.hardware else [])
+    return f"ins-{_digest(json.dumps(named))}"
 
 
 def _digest(text: str) -> str:

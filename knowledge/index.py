@@ -1,173 +1,182 @@
-"""The vector index: a chromadb collection that can be rebuilt from the bank at any time.
+"""The vector index: vectors kept by chroma, which can be made again from the bank at any time.
 
-chromadb is not safe for several processes, and a client that was open while another wrote stays wrong for ever.
-So every use holds a lock file, and a client is kept only while `state.json` still has the mark it was opened at.
-The newest few records are not in the collection yet: they are compared one by one, and written in batches.
-Whatever is missing, broken or of another bank is thrown away and built again.
+Every search first reads from the bank what changed since the vectors were written. A few changed records are compared
+one by one, and all of them while the base is small; many are written. What is missing, broken, or of another bank or
+embedding is thrown away and made again.
 """
 
-import json
 import logging
-import secrets
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from evolve.errors import StorageError
+from evolve.errors import EvolveError, StorageError
 from knowledge.bank import Bank
+from knowledge.embed import Embedding
 from knowledge.lock import locked
+from knowledge.log import BASE
+from knowledge.tail import DIGITS, Tail
+from knowledge.vectors import Moved
 
 if TYPE_CHECKING:
     import numpy as np
-    from chromadb.api.models.Collection import Collection
     from numpy.typing import NDArray
 
-BATCH = 64
-"""Changed records that are written together: about as dear as four single ones."""
-CHUNK = 1000
-PROBES = 5
-"""Vectors that an index is asked for when it is opened."""
-SAME = 1e-3
-"""Cosine distance of a vector to itself, at most."""
-COLLECTION = "experiences"
+    Vector = NDArray[np.float32]
+
+BATCH = 256
+"""Changed records that are written together: 0.1 s for one search in so many."""
+SPARE = 16
+"""How many more are fetched than asked for: who is last among equals is otherwise left to chance."""
+EXACT = 10_000
+"""As many vectors are compared one by one before chroma is given any: 1 ms, nothing missed, and nothing to load."""
+PROBES, PROBED = 5, 50
+"""Vectors that must be found when an index is opened, taken from so many records."""
 
 logger = logging.getLogger(__name__)
 
 
-class State(NamedTuple):
-    """What the files on disk hold."""
+class Origin(NamedTuple):
+    """Whose vectors these are."""
 
     bank: str
+    embedding: str
+    dimension: int
+    fingerprint: str
+    """Differs when the vectors of an embedding are made anew under the same name."""
+
+
+class Position(NamedTuple):
+    """The last change of the bank that is in the index."""
+
     seq: int = 0
-    """The last change of the bank that is in the collection."""
+    time: float = 0.0
+    """Of that change: where the bank tells another, the index is of a copy of the bank that went its own way."""
     rows: int = 0
-    mark: str = ""
-    """Drawn by each writer; empty while one writes."""
+    settled: bool = True
+    """False once a writer was stopped midway: some later changes may be in the index too."""
+
+
+class Store(Protocol):
+    """Holds vectors by name. One call at a time, whoever it comes from.
+
+    Raises UsageError and StorageError for what the user must mend; any other exception means that it is broken.
+    """
+
+    def position(self) -> Position: ...
+
+    def nearest(self, vector: "Vector", n: int) -> Sequence[tuple[str, float]]:
+        """(name, cosine) of about `n` vectors; `n` is no more than there are."""
+        ...
+
+    def write(self, vectors: "Mapping[str, Vector]", gone: Sequence[str], position: Position) -> Position:
+        """The position with the number of rows. `gone`: names that need not be there."""
+        ...
+
+    def discard(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class BrokenIndexError(Exception):
-    """The files are not what the state says. Never leaves this module."""
+    """What the index holds is not what was written. Never leaves the index."""
 
 
 class Index:
     """Safe from several threads and processes. Raises StorageError when even a new index cannot be written."""
 
-    def __init__(self, folder: Path, bank: Bank, embedding: str) -> None:
-        self._folder = folder / embedding
-        self._lock = folder.with_name(f"{folder.name}.lock")
+    def __init__(self, store: Store, bank: Bank, embedding: str, lock: Path, exact: int) -> None:
+        self._store = store
         self._bank = bank
-        self._bank_id = bank.id
-        self._embedding = embedding
-        self._collection: Collection | None = None
-        self._mark = ""
+        self._lock = lock
+        self._exact = exact
+        self._tail = Tail(bank, embedding)
 
-    def nearest(self, vector: "NDArray[np.float32]", n: int) -> list[str]:
+    def nearest(self, vector: "Vector", n: int) -> list[str]:
         """Up to `n` records, the most similar first; every change that the bank has seen is in it."""
         with locked(self._lock):
             try:
                 return self._nearest(vector, n)
-            except StorageError:
+            except EvolveError:
                 raise
             except BaseException as e:  # the boundary to chromadb: its core panics with exceptions of any kind
                 if isinstance(e, KeyboardInterrupt | SystemExit):
                     raise
-                return self._rebuilt(e, vector, n)
+                return self._made_again(e, vector, n)
 
-    def _rebuilt(self, cause: BaseException, vector: "NDArray[np.float32]", n: int) -> list[str]:
-        why = f"{type(cause).__name__}: {cause}"[:300]
-        logger.info("the index in %s is rebuilt: %s", self._folder, why)
-        self._bank.log("index rebuilt", why)
-        self._discard()
-        try:
-            return self._nearest(vector, n)
-        except Exception as e:  # a new index fails too: the disk, not the index
-            raise StorageError(f"cannot write the index in {self._folder}: {e}") from e
+    def discard(self) -> None:
+        """The next search makes it again."""
+        with locked(self._lock):
+            self._store.discard()
 
     def close(self) -> None:
-        self._collection, self._mark = None, ""
+        self._store.close()
 
-    def _nearest(self, vector: "NDArray[np.float32]", n: int) -> list[str]:
-        state, tail = self._caught_up()
-        similar = {record: float(vector @ other) for _, record, other in tail}
-        if state.rows:
-            found = self._open(state).query(
-                query_embeddings=[vector.tolist()], n_results=min(n, state.rows), include=["distances"]
-            )
-            for record, distance in zip(found["ids"][0], (found["distances"] or [[]])[0], strict=True):
-                similar.setdefault(record, 1 - distance)
-        return sorted(similar, key=lambda record: (-similar[record], record))[:n]
-
-    def _caught_up(self) -> tuple[State, "Sequence[tuple[int, str, NDArray[np.float32]]]"]:
-        """Write what is worth writing; the state after it, and what is newer."""
-        state = self._state()
-        while True:
-            tail = self._bank.changed(state.seq, self._embedding, CHUNK)
-            if len(tail) < BATCH:
-                return state, tail
-            state = self._write(state, tail)
-
-    def _write(self, state: State, batch: "Sequence[tuple[int, str, NDArray[np.float32]]]") -> State:
-        collection = self._open(state)
-        self._save(state._replace(mark=""))
-        collection.upsert(
-            ids=[record for _, record, _ in batch], embeddings=[vector.tolist() for _, _, vector in batch]
-        )
-        state = State(self._bank_id, batch[-1][0], collection.count(), secrets.token_hex(8))
-        self._save(state)
-        self._mark = state.mark
-        return state
-
-    def _open(self, state: State) -> "Collection":
-        """The collection as it is on disk now."""
-        if self._collection is None or state.mark != self._mark or not state.mark:
-            self._collection = _collection(self._folder)
-            self._mark = state.mark
-            if state.mark:
-                self._check(self._collection, state)
-        return self._collection
-
-    def _check(self, collection: "Collection", state: State) -> None:
-        """Where vector files are lost or garbled chromadb starts new ones without a word: ask for known ones."""
-        if collection.count() != state.rows:
-            raise BrokenIndexError(f"{collection.count()} rows where {state.rows} were written")
-        known = [vector.tolist() for vector in self._bank.oldest_vectors(self._embedding, state.seq, PROBES)]
-        found = collection.query(query_embeddings=known, n_results=1, include=["distances"])["distances"]
-        if any(not near or near[0] > SAME for near in found or ()):
-            raise BrokenIndexError("vectors that were written are not found")
-
-    def _state(self) -> State:
-        """What is on disk; anything that is not an index of this bank is discarded."""
+    def _made_again(self, cause: BaseException, vector: "Vector", n: int) -> list[str]:
+        why = f"{type(cause).__name__}: {cause}"[:300]
+        logger.info("the index is rebuilt: %s", why)
+        self._bank.log.append(BASE, "index rebuilt", why)
         try:
-            state = State(**json.loads((self._folder / "state.json").read_text()))
-        except FileNotFoundError:
-            state = None
-        except (ValueError, TypeError) as e:
-            raise BrokenIndexError(f"state.json: {e}") from e
-        if state is None or state.bank != self._bank_id or state.seq > self._bank.seq:
-            self._discard()
-            return State(self._bank_id)
-        return state
+            self._store.discard()
+            return self._nearest(vector, n)
+        except EvolveError:
+            raise
+        except Exception as e:  # a new index fails too: the disk or the server, not the index
+            raise StorageError(f"cannot write the index in {self._store}: {e}") from e
 
-    def _save(self, state: State) -> None:
-        new = self._folder / "state.json.new"
-        new.write_text(json.dumps(state._asdict()))
-        new.replace(self._folder / "state.json")
+    def _nearest(self, vector: "Vector", n: int) -> list[str]:
+        position = self._caught_up()
+        similar = self._tail.nearest(vector, n)
+        width = min(n + SPARE, position.rows)
+        while width:
+            found = self._store.nearest(vector, width)
+            still = {name: cosine for name, cosine in found if name not in self._tail}
+            if len(still) >= n or width == position.rows:
+                similar |= still
+                break
+            width = min(width + len(self._tail), position.rows)
+        return sorted(similar, key=lambda name: (-round(similar[name], DIGITS), name))[:n]
 
-    def _discard(self) -> None:
-        self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def _caught_up(self) -> Position:
+        """Write what is worth writing; the position after it. What is newer is in the tail."""
+        position = self._store.position()
+        if position.seq and self._time(position.seq) != position.time:
+            raise BrokenIndexError("it was written for a bank with another history")
+        while True:
+            most = BATCH if position.rows else self._exact
+            self._tail.read(position.seq, most)
+            if position.settled and len(self._tail) < most:
+                return position
+            position = self._written(position, self._tail.first())
+
+    def _written(self, position: Position, tail: Sequence[Moved]) -> Position:
+        vectors = {moved.id: moved.vector for moved in tail if moved.vector is not None}
+        gone = [moved.id for moved in tail if moved.vector is None] if position.rows or not position.settled else []
+        seq = tail[-1].seq if tail else position.seq
+        return self._store.write(vectors, gone, Position(seq, self._time(seq)))
+
+    def _time(self, seq: int) -> float:
+        found = self._bank.database.row("SELECT time FROM log WHERE seq = ?", seq)
+        return float(found[0]) if found else 0.0
 
 
-def _collection(folder: Path) -> "Collection":
-    import chromadb
-    from chromadb.api.collection_configuration import CreateCollectionConfiguration, CreateHNSWConfiguration
-    from chromadb.api.shared_system_client import SharedSystemClient
-    from chromadb.config import Settings
+def open_index(
+    folder: Path, bank: Bank, embedding: Embedding, *, fingerprint: str = "", server: str = "", exact: int | None = None
+) -> Index:
+    """The index in a folder of this machine, or on the chroma server at `http://host:port`.
 
-    # chromadb shares one open database between all clients of a path, and so would give back the stale one.
-    SharedSystemClient.clear_system_cache()
-    folder.mkdir(parents=True, exist_ok=True)
-    client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
-    options = CreateCollectionConfiguration(hnsw=CreateHNSWConfiguration(space="cosine"))
-    return client.get_or_create_collection(COLLECTION, embedding_function=None, configuration=options)
+    Raises UsageError when nobody answers there. `fingerprint`: as in `Origin`. `exact`: vectors that are compared one
+    by one before the first are written; `EXACT` in a folder, a server is given them at once.
+    """
+    from knowledge.embedded import Embedded
+    from knowledge.served import Served
+
+    origin = Origin(bank.id, embedding.id, embedding.dimension, fingerprint)
+
+    def probes(until: int) -> "list[Vector]":
+        moved = bank.vectors.changed(0, embedding.id, PROBED)
+        return [each.vector for each in moved if each.vector is not None and each.seq <= until][:PROBES]
+
+    store = Served(server, origin, probes) if server else Embedded(folder, origin, probes)
+    lock = folder.with_name(f"{folder.name}.lock")
+    return Index(store, bank, embedding.id, lock, exact or (BATCH if server else EXACT))

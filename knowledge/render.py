@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from xml.sax.saxutils import quoteattr
 
 from evolve.types import Recalled
 
@@ -36,6 +37,5 @@ def _block(item: Recalled, *, code: bool) -> str:
     if code and experience.payload:
         body += f"\nCode:\n{experience.payload.rstrip()}"
     safe = _MARK.sub("&lt;", body)
-    return (
-        f'<experience id="{experience.id}" kind="{experience.kind}" value="{item.value:+.2f}">\n{safe}\n</experience>'
-    )
+    name, kind = quoteattr(experience.id), quoteattr(experience.kind)
+    return f'<experience id={name} kind={kind} value="{item.value:+.2f}">\n{safe}\n</experience>'

@@ -1,30 +1,24 @@
-import os
-import signal
-import sqlite3
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from evolve.errors import EvolveError, StorageError, UsageError
-from evolve.types import REFINE, Experience
-from knowledge.bank import Bank
-from knowledge.ledger import Ledger, Line
+from evolve.errors import StorageError
+from knowledge.bank import ACTIVE, FORGOTTEN, GONE, QUARANTINED, Bank, keyed
+from tests.banks import ROOT, held, opened, put, wrong
 
-ROOT = Path(__file__).parent.parent
 WRITER = """
 import sys
 from pathlib import Path
-from tests.test_bank import put
-from knowledge.bank import Bank
-bank = Bank(Path(sys.argv[1]))
+from tests.banks import opened, put
+bank = opened(Path(sys.argv[1])).bank
 for i in range(int(sys.argv[3])):
     put(bank, f"{sys.argv[2]}-{i}")
-    print(i, flush=True)
 bank.close()
 """
 
@@ -36,214 +30,255 @@ def bank(tmp_path: Path) -> Iterator[Bank]:
     bank.close()
 
 
-def put(bank: Bank, name: str, text: str = "tiling gained 2x", **fields: str) -> None:
-    experience = Experience(id=name, kind="trace", text=text, task="t", **fields)
-    with bank.transaction():
-        bank.add_event(f"event of {name}", kind="attempt", task="t", data="{}", record=name)
-        bank.put(experience, keys=text, content="", vector=np.ones(4, dtype=np.float32), embedding="ones", why="test")
+def status(bank: Bank, name: str) -> str:
+    found = bank.held(name)
+    return found.status if found else GONE
 
 
-def writer(path: Path, name: str, count: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), name, str(count)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-
-
-def intact(bank: Bank) -> bool:
-    """Every record has its event, its words and its vector, and the file is sound."""
-    (counts,) = bank.database.rows(
-        "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM events), (SELECT count(*) FROM words),"
-        " (SELECT count(*) FROM vectors)"
-    )
-    return len(set(counts)) == 1 and bank.database.rows("PRAGMA integrity_check") == [("ok",)]
-
-
-def refusal(path: Path) -> EvolveError:
-    with pytest.raises(EvolveError) as caught:
-        Bank(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    return caught.value
+# -- records
 
 
 def test_what_was_put_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "new" / "bank.sqlite"
     first = Bank(path)
-    put(first, "a", "größer als 行列 🙂")
+    put(first, "a", "größer als 行列 🙂\n\0 'quoted\"")
     name = first.id
     first.close()
     again = Bank(path)
     found = again.get("a")
     assert found is not None
-    assert found.text == "größer als 行列 🙂"
+    assert found.text == "größer als 行列 🙂\n\0 'quoted\""
     assert again.id == name
     assert again.get("b") is None
     again.close()
 
 
+def test_two_banks_have_ids_of_their_own(bank: Bank, tmp_path: Path) -> None:
+    other = Bank(tmp_path / "other" / "bank.sqlite")
+    assert bank.id != other.id
+    other.close()
+
+
 def test_putting_a_record_again_makes_its_next_version(bank: Bank) -> None:
     put(bank, "a", "old words")
+    put(bank, "b", "other words")
     before = bank.seq
     put(bank, "a", "new words")
-    assert bank.database.rows("SELECT version, seq FROM records") == [(2, bank.seq)]
     assert bank.seq > before
-    assert not bank.lexical("old", 5)
-    assert list(bank.lexical("new", 5)) == ["a"]
-    assert intact(bank)
+    assert bank.ids() == ["a", "b"]
+    assert bank.log.versions("record a") == 2
+    assert not bank.lexicon.search("old", 5)
+    assert list(bank.lexicon.search("new", 5)) == ["a"]
+    assert wrong(bank) == []
+
+
+def test_every_version_stays_in_the_log(bank: Bank) -> None:
+    for words in ("first", "second", "third"):
+        put(bank, "a", words)
+    versions = [json.loads(line.data or "")["keys"] for line in bank.log.lines("record a")]
+    assert versions == ["third", "second", "first"]
+    assert json.loads(bank.log.at("record a", 2) or "")["keys"] == "second"
+    assert bank.log.at("record a", 0) is None
+
+
+def test_a_record_keeps_the_time_at_which_it_was_learnt(bank: Bank) -> None:
+    put(bank, "a")
+    learnt = bank.held("a")
+    bank.set_status("a", FORGOTTEN, what="forget", why="test")
+    later = bank.held("a")
+    assert learnt is not None
+    assert later is not None
+    assert later.time == learnt.time
+    assert abs(learnt.time - time.time()) < 60
+
+
+def test_a_change_of_status_is_noted_once_with_its_reason(bank: Bank) -> None:
+    put(bank, "a")
+    assert bank.set_status("a", FORGOTTEN, what="forget", why="of no use")
+    assert not bank.set_status("a", FORGOTTEN, what="forget", why="again")
+    assert not bank.set_status("nobody", FORGOTTEN, what="forget", why="not there")
+    assert [(line.what, line.why) for line in bank.log.lines("record a")] == [("forget", "of no use"), ("add", "test")]
+
+
+def test_only_active_records_are_counted_and_found(bank: Bank) -> None:
+    for name, how in (("a", ACTIVE), ("b", FORGOTTEN), ("c", QUARANTINED), ("d", ACTIVE)):
+        put(bank, name)
+        bank.set_status(name, how, what="set", why="test")
+    assert bank.count() == 2
+    assert bank.ids() == ["a", "b", "c", "d"]
+    assert bank.ids(ACTIVE) == ["a", "d"]
+    assert [card.id for card in bank.with_status(FORGOTTEN)] == ["b"]
+    assert sorted(card.id for card in bank.cards("abcd")) == ["a", "d"]
+    assert sorted(bank.lexicon.search("tiling", 5)) == ["a", "d"]
+    assert bank.newest(3) == ["d", "c", "b"]
+
+
+def test_a_hidden_record_can_still_be_read(bank: Bank) -> None:
+    put(bank, "a")
+    put(bank, "b")
+    bank.set_status("a", FORGOTTEN, what="forget", why="test")
+    assert [item.id for item in bank.many(["b", "nobody", "a"])] == ["b", "a"]
+    assert status(bank, "a") == FORGOTTEN
+
+
+def test_what_has_expired_is_not_found_though_nobody_marked_it(bank: Bank) -> None:
+    put(bank, "old", kind="insight", domain="d", expires=time.time() - 1)
+    put(bank, "new", kind="insight", domain="d", expires=time.time() + 1000)
+    assert [card.id for card in bank.cards(["old", "new"])] == ["new"]
+    assert [card.id for card in bank.insights("d", None, 5)] == ["new"]
+
+
+def test_a_record_that_is_gone_takes_its_old_place_when_it_comes_back(bank: Bank) -> None:
+    put(bank, "a")
+    put(bank, "b")
+    with bank.transaction():
+        bank.apply("a", bank.log.append("record a", "rollback", "test"), None)
+    assert bank.get("a") is None
+    assert bank.ids() == bank.newest(5) == ["b"]
+    put(bank, "a", "back again")
+    assert bank.ids() == ["a", "b"]
+    assert wrong(bank) == []
+
+
+def test_the_same_content_of_a_task_is_known(bank: Bank) -> None:
+    put(bank, "a", payload="int  x;\n", task="sum")
+    [card] = bank.cards(["a"])
+    assert bank.same_content("sum", card.content, "trace") == "a"
+    assert bank.same_content("product", card.content, "trace") is None
+    assert bank.same_content("sum", card.content, "failure") is None
+    put(bank, "b", payload="int x;", task="sum")
+    assert bank.cards(["b"])[0].content == card.content
+
+
+def test_insights_come_most_promising_first(bank: Bank) -> None:
+    for name, score, state in (("a", 0.1, "bound"), ("b", 0.3, "bound"), ("c", 0.2, "other")):
+        put(bank, name, kind="insight", domain="d", state=state, metrics={"expected": score})
+    put(bank, "no insight", domain="d", state="bound")
+    assert [card.id for card in bank.insights("d", None, 5)] == ["b", "c", "a"]
+    assert [card.id for card in bank.insights("d", "bound", 5)] == ["b", "a"]
+    assert [card.id for card in bank.insights("d", None, 1)] == ["b"]
+    assert bank.insights("e", None, 5) == []
+
+
+def test_the_leaders_of_a_task_are_its_best_and_the_best_out_of_a_state(bank: Bank) -> None:
+    for name, score, state in (("a", 1.0, "bound"), ("b", 3.0, ""), ("c", 2.0, "bound")):
+        put(bank, name, domain="d", state=state, task="x", metrics={"score": score})
+    put(bank, "d", domain="d", task="y", metrics={"score": 9.0})
+    put(bank, "failed", kind="failure", domain="d", task="x")
+    assert bank.leaders("d", "bound", ["x"]) == ["b", "c"]
+    assert bank.leaders("d", "bound", ["y", "x", "z"]) == ["d", "b", "c"]
+    bank.set_status("b", FORGOTTEN, what="forget", why="test")
+    assert bank.leaders("d", "bound", ["x"]) == ["c"]
+
+
+# -- events and links
 
 
 def test_an_event_is_never_changed(bank: Bank) -> None:
     bank.add_event("run/1", kind="attempt", task="t", data="first", record="a")
     bank.add_event("run/1", kind="attempt", task="t", data="second", record="b")
     assert bank.database.rows("SELECT data, record FROM events") == [("first", "a")]
+    assert bank.learnt_from("run/1") == "a"
+    assert bank.learnt_from("run/2") is None
 
 
-def test_words_are_found_by_their_stem_and_by_their_pieces(bank: Bank) -> None:
-    put(bank, "a", "vectorized the innerLoop of not_contiguous rows")
-    put(bank, "b", "packing of matrices")
-    assert list(bank.lexical("vectorizing loops", 5)) == ["a"]
-    assert list(bank.lexical("contiguous", 5)) == ["a"]
-    assert list(bank.lexical("packed", 5)) == ["b"]
-    assert bank.lexical("", 5) == bank.lexical("\"' OR (", 5) == bank.lexical("nothing", 5) == {}
+def test_descendants_are_all_that_continue_an_event_even_in_a_circle(bank: Bank) -> None:
+    for name, parent in (("1", "4"), ("2", "1"), ("3", "2"), ("4", "3"), ("5", None), ("6", "1")):
+        bank.add_event(name, kind="attempt", task="t", data="", parent=parent)
+    assert sorted(bank.descendants("2")) == ["1", "2", "3", "4", "6"]
+    assert bank.descendants("5") == ["5"]
+    assert bank.descendants("unknown") == []
 
 
-def test_a_short_look_takes_the_rarest_words(bank: Bank) -> None:
-    for i in range(30):
-        put(bank, f"common{i}", "kernel loop memory")
-    put(bank, "rare", "kernel loop memory softmax")
-    assert set(bank.lexical("kernel softmax loop memory", 50, enough=10)) != {"rare"}  # two words at least
-    assert next(iter(bank.lexical("kernel softmax loop memory", 50, enough=10))) == "rare"
-    assert len(bank.lexical("kernel softmax loop memory", 50)) == 31
+def test_links_are_followed_both_ways_and_untied(bank: Bank) -> None:
+    for source, target in (("a", "b"), ("b", "c"), ("x", "c")):
+        bank.link(source, "improves", target, why="test")
+    bank.link("a", "like", "c", why="test", weight=0.5)
+    assert bank.links_of("a") == [("improves", "b"), ("like", "c")]
+    assert bank.towards("a", "improves") == ["a", "b", "c"]
+    assert sorted(bank.from_where("c", "improves")) == ["a", "b", "c", "x"]
+    bank.link("a", "improves", "b", why="no longer", weight=None)
+    assert bank.links_of("a") == [("like", "c")]
+    assert wrong(bank) == []
+
+
+def test_links_in_a_circle_end(bank: Bank) -> None:
+    for source, target in ("ab", "ba"):
+        bank.link(source, "like", target, why="test")
+    assert bank.towards("a", "like") == ["a", "b"]
+
+
+def test_a_note_is_kept_and_replaced(bank: Bank) -> None:
+    assert bank.meta("colour") == ""
+    bank.note("colour", "red")
+    bank.note("colour", "blue")
+    assert bank.meta("colour") == "blue"
+
+
+# -- transactions
 
 
 def test_a_transaction_that_fails_leaves_nothing(bank: Bank) -> None:
     def half() -> None:
         with bank.transaction():
-            put(bank, "a")
+            put(bank, "a", technique="tile")
+            bank.link("a", "like", "b", why="test")
             raise ValueError("half way")
 
     with pytest.raises(ValueError, match="half way"):
         half()
     assert bank.count() == bank.seq == 0
+    assert wrong(bank) == []
+    put(bank, "b")
+    assert bank.ids() == ["b"]
+
+
+def test_a_statement_that_fails_ends_its_transaction(bank: Bank) -> None:
+    def broken() -> None:
+        with bank.transaction():
+            put(bank, "a")
+            bank.database.run("INSERT INTO receipt_items VALUES ('no receipt', 1, 'a', 0, 0, '')")
+
+    with pytest.raises(StorageError, match="FOREIGN KEY"):
+        broken()
+    assert bank.ids() == []
     put(bank, "b")
     assert bank.ids() == ["b"]
 
 
 def test_threads_share_one_bank(bank: Bank) -> None:
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda i: put(bank, f"r{i}"), range(80)))
+        list(pool.map(lambda i: put(bank, f"r{i}", technique="tile"), range(80)))
     assert bank.count() == 80
-    assert intact(bank)
+    assert wrong(bank) == []
 
 
 def test_two_processes_write_at_once_and_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "bank.sqlite"
-    writers = [writer(path, name, 60) for name in "ab"]
-    for process in writers:
-        process.communicate()
-        assert process.returncode == 0
+    commands = [[sys.executable, "-c", WRITER, str(path), name, "60"] for name in "ab"]
+    for process in [subprocess.Popen(command, cwd=ROOT) for command in commands]:
+        assert process.wait() == 0
     bank = Bank(path)
     assert set(bank.ids()) == {f"{name}-{i}" for name in "ab" for i in range(60)}
-    seqs = [seq for (seq,) in bank.database.rows("SELECT seq FROM records ORDER BY seq")]
-    assert len(set(seqs)) == 120
-    assert intact(bank)
+    assert [seq for (seq,) in bank.database.rows("SELECT seq FROM records ORDER BY seq")] == list(range(1, 121))
+    assert wrong(bank) == []
     bank.close()
 
 
-@pytest.mark.parametrize("lines", [0, 1, 17])
-def test_a_killed_writer_leaves_the_old_or_the_new_state(tmp_path: Path, lines: int) -> None:
-    path = tmp_path / "bank.sqlite"
-    process = writer(path, "a", 100_000)
-    assert process.stdout is not None
-    for _ in range(lines):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    rest = process.communicate()[0].split()
-    told = lines + len(rest)
-    bank = Bank(path)
-    assert told <= bank.count() <= told + 1
-    assert intact(bank)
-    put(bank, "after")
-    bank.close()
+def test_a_change_of_another_connection_is_seen_at_once(tmp_path: Path) -> None:
+    here, there = (opened(tmp_path / "bank.sqlite").bank for _ in range(2))
+    put(here, "a")
+    assert there.ids() == ["a"]
+    assert list(there.lexicon.search("tiling", 5)) == ["a"]
+    there.put(held("a", "new words"), what="reword", why="test")
+    assert list(here.lexicon.search("words", 5)) == ["a"]
+    assert here.seq == there.seq
+    here.close()
+    there.close()
 
 
-def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "bank.sqlite"
-    path.write_text("this is a diary, not a database\n" * 200)
-    error = refusal(path)
-    assert isinstance(error, StorageError)
-    assert "move it away" in str(error)
-
-
-def test_a_damaged_file_is_told_in_a_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "bank.sqlite"
-    bank = Bank(path)
-    for i in range(50):
-        put(bank, f"r{i}", "text " * 200)
-    bank.close()
-    sound = path.read_bytes()
-    path.write_bytes(sound[:4096] + os.urandom(len(sound) - 4096))
-    with pytest.raises(StorageError, match="damaged") as caught:
-        put(Bank(path), "more")
-    assert str(path) in str(caught.value)
-
-
-def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "bank.sqlite"
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE diary (entry TEXT)")
-    other.close()
-    before = path.read_bytes()
-    assert isinstance(refusal(path), UsageError)
-    assert path.read_bytes() == before
-
-
-def test_a_newer_format_asks_for_a_newer_evolve(tmp_path: Path) -> None:
-    path = tmp_path / "bank.sqlite"
-    Bank(path).close()
-    newer = sqlite3.connect(path)
-    newer.execute("PRAGMA user_version = 99")
-    newer.close()
-    assert "upgrade evolve" in str(refusal(path))
-
-
-def test_an_empty_file_of_an_interrupted_start_becomes_a_bank(tmp_path: Path) -> None:
-    path = tmp_path / "bank.sqlite"
-    path.touch()
-    bank = Bank(path)
-    put(bank, "a")
-    bank.close()
-
-
-def test_a_full_disk_is_a_storage_error_and_nothing_is_half_written(bank: Bank) -> None:
-    put(bank, "a")
-    (pages,) = bank.database.rows("PRAGMA page_count")[0]
-    bank.database.rows(f"PRAGMA max_page_count = {pages + 4}")
-    with pytest.raises(StorageError, match="no space left"):
-        put(bank, "b", "long " * 20_000)
-    bank.database.rows("PRAGMA max_page_count = 1000000")
-    assert bank.ids() == ["a"]
-    put(bank, "c")
-    assert intact(bank)
-
-
-def test_a_receipt_is_written_once(bank: Bank) -> None:
-    ledger = Ledger(bank)
-    first, second = [Line("a", 0.5, 0.0, "why")], [Line("b", 0.5, 0.0, "why")]
-    assert ledger.receipt("run/1") is None
-    assert ledger.issue("run/1", task="t", stage=REFINE, state="s", lines=first) == first
-    assert ledger.issue("run/1", task="t", stage=REFINE, state="s", lines=second) == first
-    assert ledger.receipt("run/1") == first
-    assert ledger.issue("run/2", task="t", stage=REFINE, state="s", lines=[]) == ledger.receipt("run/2") == []
-
-
-def test_a_refining_reward_is_normalised_and_a_failure_is_not(bank: Bank) -> None:
-    ledger = Ledger(bank)
-    for attempt, raw in (("1", 0.2), ("2", 0.6), ("3", -1.0)):
-        ledger.issue(attempt, task="t", stage=REFINE, state="s", lines=[Line(attempt, 0, 0, "")])
-        ledger.credit(attempt, stage=REFINE, raw=raw)
-    values = ledger.values(["1", "2", "3"], REFINE, "s")
-    assert values["1"].q == pytest.approx(0.2 * 0.2)
-    assert values["2"].q == pytest.approx(0.2 * 1.0)  # one deviation above the mean of .2 and .6
-    assert values["3"].q == pytest.approx(-0.2)
-    assert bank.database.rows("SELECT n FROM norms") == [(2,)]
+def test_a_text_is_keyed_by_what_it_says(bank: Bank) -> None:
+    assert keyed("a") == keyed("a") != keyed("b")
+    put(bank, "a", "same")
+    put(bank, "b", "same")
+    assert bank.database.rows("SELECT count(*) FROM vectors") == [(1,)]

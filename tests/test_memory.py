@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from evolve.errors import NotFoundError, StorageError, UsageError
 from evolve.types import DRAFT, REFINE, Attempt, Candidate, Evaluation, Experience, Gates, Profile, Recalled, Task
 from knowledge.comments import without_comments
-from knowledge.memory import BANK, Memory
+from knowledge.library import BANK, Filters
+from knowledge.memory import Memory
 from knowledge.render import as_data
+from knowledge.upkeep import Upkeep
 
 ROOT = Path(__file__).parent.parent
 WORKER = """
@@ -53,6 +55,7 @@ def attempt(
     code: str = "",
     feedback: str = "",
     gain: float | None = None,
+    parent: str | None = None,
 ) -> Attempt:
     """A feasible attempt with this score, or one that does not build; `state` is the bottleneck after it."""
     failed = Evaluation(gates=Gates(authentic=True, builds=False), feedback=feedback)
@@ -61,15 +64,17 @@ def attempt(
         id=name,
         task=of.id,
         position=1,
-        candidate=Candidate(files={"kernel.c": code or f"void kernel() {{ {name!r}; }}"}, technique=technique),
+        candidate=Candidate(
+            files={"kernel.c": code or f"void kernel() {{ {name!r}; }}"}, technique=technique, parent=parent
+        ),
         evaluation=failed if score is None else passed,
         gain=gain,
     )
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory.open(tmp_path / "kb") as memory:
+def memory(tmp_path: Path) -> Iterator[Upkeep]:
+    with Upkeep.open(tmp_path / "kb") as memory:
         yield memory
 
 
@@ -163,7 +168,8 @@ def test_related_tasks_are_recalled_before_others(memory: Memory) -> None:
         learn(memory, task(name), 1)
     first, *_ = recall(memory, "run/1", task("matmul"))
     assert first.experience.task == "kernels/gemv"
-    assert first.why.startswith(f"similar {first.similarity:.2f}, value +0.00 (n=0) at refine; beat exp-")
+    assert first.why.startswith(f"similar {first.similarity:.2f} (words ")
+    assert ", untried; beat exp-" in first.why
 
 
 def test_values_change_what_is_recalled(memory: Memory) -> None:
@@ -285,18 +291,24 @@ def test_search_finds_words_and_filters(memory: Memory) -> None:
     softmax = learn(memory, task("softmax"), 2)
     memory.reflect(run="run")
     assert {hit.experience.id for hit in memory.search("exponentials of rows", k=2)} == {item.id for item in softmax}
-    assert {hit.experience.kind for hit in memory.search("tile", kind="insight")} == {"insight"}
-    assert {hit.experience.task for hit in memory.search("tile", task="kernels/matmul")} == {"kernels/matmul"}
+    assert {hit.experience.kind for hit in memory.search("tile", where=Filters(kind="insight"))} == {"insight"}
+    assert {hit.experience.task for hit in memory.search("tile", where=Filters(task="kernels/matmul"))} == {
+        "kernels/matmul"
+    }
     assert memory.search("") is not None
 
 
-def test_a_deleted_index_changes_no_search(tmp_path: Path) -> None:
-    with Memory.open(tmp_path) as memory:
+@pytest.mark.parametrize("exact", [50, 10_000])
+def test_a_deleted_index_changes_no_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: int) -> None:
+    monkeypatch.setattr("knowledge.index.EXACT", exact)
+    with Upkeep.open(tmp_path) as memory:
         for name in PROMPTS:
-            learn(memory, task(name), 40, technique=f"trick of {name}")
+            learn(memory, task(name), 80, technique=f"trick of {name}")
         before = memory.search("matrix rows trick", k=30)
-    shutil.rmtree(tmp_path / "index")
-    with Memory.open(tmp_path) as memory:
+    assert (tmp_path / "index").exists() == (exact < 320)
+    shutil.rmtree(tmp_path / "index", ignore_errors=True)
+    with Upkeep.open(tmp_path) as memory:
+        memory.rebuild()
         assert memory.search("matrix rows trick", k=30) == before
 
 
@@ -324,7 +336,155 @@ def test_two_processes_learn_into_one_base(tmp_path: Path) -> None:
 def test_an_unknown_experience_is_told_with_near_names(memory: Memory) -> None:
     (made,) = learn(memory, task("sum"), 1)
     with pytest.raises(NotFoundError, match=made.id):
-        memory.show(made.id[:-1])
+        memory.show(f"{made.id}x")
+    assert memory.show(made.id[:-2]).experience == made  # a beginning is enough
+
+
+def test_a_receipt_says_why_each_item_was_chosen(memory: Memory) -> None:
+    learn(memory, task("gemv"), 1)
+    learn(memory, task("softmax"), 1)
+    for i in range(4):
+        recall(memory, f"run/{i}", task("matmul"), state="strided_access", k=1)
+        memory.credit(attempt=f"run/{i}", stage=REFINE, reward=0.5)
+    recall(memory, "run/9", task("matmul"), state="strided_access", k=2)
+    reasons = memory.why("run/9")
+    assert [shown.rank for shown in reasons.recalled] == [1, 2]
+    assert any("(n=" in shown.why and "± " in shown.why for shown in reasons.recalled)
+    assert reasons.credit is None
+    assert "not judged yet" in reasons.lines[-1]
+    used = memory.why(reasons.recalled[0].item)
+    assert used.sources
+    assert {worth.state for worth in used.worth} >= {"matmul:strided_access", "strided_access", "*"}
+    assert len(used.uses) == used.worth[0].n
+    with pytest.raises(NotFoundError, match="run/9"):
+        memory.why("run/99")
+
+
+def test_a_revoked_attempt_takes_its_children_and_its_credit_with_it(memory: Upkeep) -> None:
+    honest = learn(memory, task("sum"), 2)
+    recall(memory, "run/1", task("sum"))
+    fraud = attempt("run/1", task("sum"), score=900.0, technique="trick", code="int fraud;")
+    memory.credit(attempt="run/1", stage=REFINE, reward=1.0)
+    cheat = memory.absorb(task=task("sum"), attempt=fraud, parent=None, baseline=1.0)
+    child = attempt("run/2", task("sum"), score=901.0, technique="trick", code="int child;", parent="run/1")
+    grown = memory.absorb(task=task("sum"), attempt=child, parent=fraud)
+    memory.reflect(run="run")
+    assert "trick" in {insight.technique for insight in memory.insights()}
+    revoked = memory.revoke("run/1", "its output was forged")
+    assert set(revoked.records) == {cheat.id, grown.id}
+    assert revoked.credits == 1
+    assert "trick" not in {insight.technique for insight in memory.insights()}
+    assert memory.show(cheat.id).status == memory.show(grown.id).status == "quarantined"
+    assert not memory.show(honest[0].id).values
+    assert {hit.experience.id for hit in memory.search("trick", k=9)} <= {item.id for item in honest} | {
+        insight.id for insight in memory.insights()
+    }
+    later = attempt("run/3", task("sum"), score=902.0, technique="trick", code="int later;", parent="run/2")
+    recall(memory, "run/3", task("sum"))
+    memory.credit(attempt="run/3", stage=REFINE, reward=1.0, parent="run/2")
+    assert memory.show(memory.absorb(task=task("sum"), attempt=later, parent=child).id).status == "quarantined"
+    assert not memory.show(honest[0].id).values
+
+
+def test_going_back_gives_the_recall_of_that_point_and_going_forward_again_that_of_now(memory: Upkeep) -> None:
+    def asked() -> list[list[tuple[str, float, str]]]:
+        return [
+            [(hit.item, hit.value, hit.why) for hit in memory.why(f"ask {next(names)}").recalled]
+            for name in PROMPTS
+            if recall(memory, f"ask {next(asks)}", task(name), state="not_vectorized", k=4) is not None
+        ]
+
+    asks, names = iter(range(1000)), iter(range(1000))
+    points = []
+    for step in range(4):
+        for name in PROMPTS:
+            learn(memory, task(name), 3, technique=f"trick{step}", prefix=f"run{step}")
+            recall(memory, f"use{step}{name}", task(name), state="not_vectorized")
+            memory.credit(attempt=f"use{step}{name}", stage=REFINE, reward=0.3 * step - 0.5)
+        memory.reflect(run="run")
+        points.append((memory.stats().changes, asked()))
+    for point, answers in [*reversed(points), points[2], points[3]]:
+        memory.rollback(str(point), "to see")
+        assert asked() == answers
+
+
+def test_what_an_attempt_was_shown_is_not_kept_a_second_time(memory: Memory) -> None:
+    (made,) = learn(memory, task("sum"), 1)
+    (shown,) = recall(memory, "run/9", task("sum"), k=1)
+    copied = attempt("run/9", task("sum"), code=shown.experience.payload)
+    assert memory.absorb(task=task("sum"), attempt=copied, parent=None) == made
+    assert memory.stats().experiences == {"trace": 1}
+
+
+def test_attempts_that_leave_nothing_raise_an_alarm(memory: Memory) -> None:
+    learn(memory, task("sum"), 1)
+    same = learn(memory, task("sum"), 1)[0].payload
+    for i in range(20):
+        assert not memory.stats().alarm
+        memory.absorb(task=task("sum"), attempt=attempt(f"again/{i}", task("sum"), code=same), parent=None)
+    assert "the last 20 attempts left nothing" in memory.stats().alarm
+
+
+def test_what_has_expired_is_not_recalled_and_stays_in_its_history(memory: Upkeep) -> None:
+    (old,) = learn(memory, task("sum"), 1)
+    (kept,) = learn(memory, task("gemv"), 1)
+    memory.hygiene.expire([old.id], at=1.0, why="of another machine")
+    assert [item.experience.id for item in recall(memory, "run/9", task("sum"))] == [kept.id]
+    assert [hit.experience.id for hit in memory.search("tile")] == [kept.id]
+    memory.reflect(run="run")
+    assert memory.show(old.id).status == "expired"
+    assert any("of another machine" in change for change in memory.why(old.id).history)
+
+
+def test_an_insight_that_was_put_away_stays_away(memory: Upkeep) -> None:
+    learn(memory, task("sum"), 2)
+    (insight,) = memory.reflect(run="run")
+    memory.hygiene.forget([insight.id], "noise")
+    learn(memory, task("gemv"), 2)
+    assert memory.reflect(run="later") == []
+    assert memory.show(insight.id).status == "forgotten"
+
+
+def test_what_was_rolled_back_can_be_learnt_again(memory: Upkeep) -> None:
+    (made,) = learn(memory, task("sum"), 1)
+    memory.rollback("0")
+    assert memory.stats().experiences == {}
+    assert learn(memory, task("sum"), 1) == [made]
+    assert memory.stats().experiences == {"trace": 1}
+
+
+def test_the_meter_tells_what_operations_cost(memory: Memory) -> None:
+    learn(memory, task("sum"), 3)
+    recall(memory, "run/9", task("sum"))
+    memory.credit(attempt="run/9", stage=REFINE, reward=1.0)
+    memory.credit(attempt="run/9", stage=REFINE, reward=1.0)
+    meter = memory.stats().meter
+    assert meter["absorb"].calls == 3
+    assert meter["absorb"].bytes > 0
+    assert meter["recall"].tokens > 0
+    assert meter["recall"].milliseconds > 0
+
+
+def test_a_consultation_is_taught_by_feedback_once_and_apart_from_the_judge(memory: Memory) -> None:
+    (made,) = learn(memory, task("sum"), 1)
+    asked = memory.consult("add up a vector", asker="editor")
+    assert [item.experience for item in asked.recalled] == [made]
+    assert memory.feedback(asked.receipt, reward=1.0, note="it helped") == 1
+    assert memory.feedback(asked.receipt, reward=-1.0) == 0
+    assert memory.show(made.id).values == {"feedback": pytest.approx(0.2)}
+    with pytest.raises(UsageError, match="-1"):
+        memory.feedback(asked.receipt, reward=3)
+    with pytest.raises(UsageError, match="no consultation"):
+        memory.feedback("nothing", reward=1)
+
+
+def test_another_embedding_is_refused_with_the_command_that_changes_it(tmp_path: Path) -> None:
+    with Memory.open(tmp_path) as memory:
+        learn(memory, task("sum"), 1)
+    with pytest.raises(UsageError, match="evolve kb rebuild --embedding minilm"):
+        Memory.open(tmp_path, embedding="minilm")
+    with Memory.open(tmp_path, embedding="hash") as memory:
+        assert memory.search("add up")
 
 
 def test_what_is_no_folder_for_a_base_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 running.register(app)
 judging.register(app)
-app.add_typer(kb.app, name="kb", help="Look into the knowledge base.")
+app.add_typer(kb.app, name="kb", help="The knowledge base: look into it, go back in it, keep it clean, share it.")
 
 
 def main() -> None:

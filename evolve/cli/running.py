@@ -2,7 +2,6 @@
 
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,7 +40,8 @@ def run(
     attempts: Annotated[int, typer.Option(help="Attempts for each task.")] = 30,
     parallel: Annotated[int, typer.Option(help="Attempts in flight at once.")] = 2,
     sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
-    kb: Annotated[Path | None, typer.Option(help="Folder of the knowledge base.")] = None,
+    kb: Annotated[str, typer.Option(help="Folder of the knowledge base, or http://HOST:PORT of a chroma server.")] = "",
+    embedding: Annotated[str, typer.Option(help="For a new knowledge base: hash, minilm or litellm:MODEL.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of every random choice of the loop.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Ceiling of working time.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens.")] = None,
@@ -67,6 +67,7 @@ def run(
         parallel=parallel,
         sandbox=sandbox,
         kb=kb,
+        embedding=embedding,
         seed=seed,
         hold_out=hold_out,
         domains=domain or [],

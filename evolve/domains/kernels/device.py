@@ -63,7 +63,7 @@ def verdict(entry: Entry, target: Target, measured: Measured) -> Evaluation:
         interval=found.interval,
         feedback=_feedback(measured, state, evidence),
         metrics=_metrics(measured, evidence),
-        profile=state,
+        profile=state.model_copy(update={"hardware": str(measured.reply.device.get("name", ""))}),
     )
 
 

@@ -56,6 +56,13 @@ class Kernels(Domain):
 
         A noisy measurement is repeated once and both count.
         """
+        verdict = self._judged(task, candidate, sandbox, fresh=fresh)
+        known = self._known.get(sandbox.name)
+        if known is None or verdict.profile.hardware:
+            return verdict
+        return verdict.model_copy(update={"profile": verdict.profile.model_copy(update={"hardware": known.cpu})})
+
+    def _judged(self, task: Task, candidate: Candidate, sandbox: Sandbox, *, fresh: bool) -> Evaluation:
         from evolve.domains.kernels import device, judge
 
         entry, source = self._entry(task), candidate.files.get(self._target.source, "")
