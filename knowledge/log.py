@@ -56,10 +56,6 @@ class Log:
         )
         return found[0] if found else None
 
-    def now(self, subject: str) -> str | None:
-        found = self._database.row("SELECT data FROM log WHERE subject = ? ORDER BY seq DESC LIMIT 1", subject)
-        return found[0] if found else None
-
     def changed(self, after: int, until: int | None = None) -> list[str]:
         """Subjects with a state that have lines after `after`, up to `until`; in the order of their first."""
         rows = self._database.rows(
@@ -78,8 +74,3 @@ class Log:
             subject, self.seq + 1 if before is None else before, limit,
         )  # fmt: skip
         return [Line(*row) for row in rows]
-
-    def versions(self, subject: str) -> int:
-        """How many lines are about it."""
-        found = self._database.row("SELECT count(*) FROM log WHERE subject = ?", subject)
-        return int(found[0]) if found else 0

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from random import Random
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ class Selection:
         allowed = self._allowed(asked)
         k = asked.k
         kept = max(1, k // SLOTS_PER_INSIGHT) if k >= LEAST_SLOTS else 0
-        lines = self.chosen(self._insights(asked, allowed), kept, rng, asked.stage, asked.states, most=kept)
+        insights = self._insights(asked, allowed)
+        lines = self.chosen(insights, kept, rng, asked.stage, asked.states, most=kept, match=_promise)
         slots = k - len(lines)
         matches = self._retrieval.around(
             asked.text,
@@ -97,15 +99,13 @@ class Selection:
         states: Sequence[str],
         *,
         most: int | None = None,
+        match: Callable[[Match], float] = attrgetter("fused"),
     ) -> list[Line]:
-        """Fill the slots by match and value."""
-        known = self._ledger.values([match.card.id for match in matches], stage, states)
+        """Fill the slots by value, and by what `match` says of each (higher is better)."""
+        known = self._ledger.values([each.card.id for each in matches], stage, states)
         seen = self._ledger.seen(stage)
-        pool = {match.card.id: (match, known.get(match.card.id, Known())) for match in matches}
-        options = [
-            Option(name, match.card.task, found.value, match.fused or match.similarity)
-            for name, (match, found) in pool.items()
-        ]
+        pool = {each.card.id: (each, known.get(each.card.id, Known())) for each in matches}
+        options = [Option(name, each.card.task, found.value, match(each)) for name, (each, found) in pool.items()]
         choices = choose(options, slots, rng, rule=self._rule, seen=seen, most=most)
         return [self._line(choice, pool, seen) for choice in choices]
 
@@ -126,6 +126,11 @@ class Selection:
             margin=_short(choice.margin),
         )
         return Line(choice.id, match.similarity, value, json.dumps(why._asdict()))
+
+
+def _promise(insight: Match) -> float:
+    """What another try of an insight's technique should bring."""
+    return insight.card.score or 0.0
 
 
 def about(task: Task, stage: str, state: str) -> str:

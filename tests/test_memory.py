@@ -270,6 +270,17 @@ def test_reflecting_again_changes_only_what_is_new(memory: Memory) -> None:
     assert len(memory.insights()) == 1
 
 
+def test_the_most_promising_insight_of_a_state_gets_the_slot(memory: Memory) -> None:
+    parent = attempt("run/0", task("matmul"), score=1.0, state="strided_access")
+    for i, (technique, score) in enumerate((("pad", 1.1), ("tile", 6.0), ("prefetch", 1.2))):
+        for j in range(2):
+            tried = attempt(f"run/{i}{j}", task("matmul"), technique=technique, score=score)
+            memory.absorb(task=task("matmul"), attempt=tried, parent=parent)
+    memory.reflect(run="run")
+    first, *_ = recall(memory, "run/99", task("softmax"), state="strided_access")
+    assert (first.experience.kind, first.experience.technique) == ("insight", "tile")
+
+
 def test_what_never_worked_is_an_insight_too(memory: Memory) -> None:
     for i in range(2):
         memory.absorb(task=task("sum"), attempt=attempt(f"run/{i}", task("sum"), score=None), parent=None)
