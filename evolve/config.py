@@ -113,6 +113,7 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
             needs = frozenset().union(*(domain.needs for domain in asked))
             sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, needs=needs))
             memory = stack.enter_context(open_kb(settings.kb, settings.embedding))
+            memory.ready()
             run = run or Run.create(runs_folder(), settings)
             stack.enter_context(run.locked())
             journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())

@@ -18,7 +18,7 @@ from evolve.errors import StorageError
 from evolve.types import Experience, Frozen
 from knowledge import log as subjects
 from knowledge.database import BUSY_SECONDS, Database
-from knowledge.distil import content_hash
+from knowledge.distil import FAILURE, TRACE, content_hash
 from knowledge.lexicon import Lexicon
 from knowledge.log import Log, subject
 from knowledge.techniques import Techniques
@@ -28,7 +28,8 @@ ACTIVE, SUPERSEDED, EXPIRED, QUARANTINED, FORGOTTEN, GONE = (
     "active", "superseded", "expired", "quarantined", "forgotten", "gone",
 )  # fmt: skip
 """Only active records are found. `gone`: not there (yet) at the point to which the base was rolled back."""
-STATUSES = (ACTIVE, SUPERSEDED, EXPIRED, QUARANTINED, FORGOTTEN, GONE)
+KEPT = (ACTIVE, SUPERSEDED, EXPIRED, QUARANTINED, FORGOTTEN)
+STATUSES = (*KEPT, GONE)
 LAST = chr(0x10FFFF)
 TRUSTED = frozenset({ACTIVE, SUPERSEDED, EXPIRED})
 """Still count as observations of their technique."""
@@ -150,6 +151,9 @@ class Bank:
             event, kind, task, time.time() if at is None else at, data, record, parent,
         )  # fmt: skip
 
+    def happened(self, event: str) -> bool:
+        return self.database.row("SELECT 1 FROM events WHERE id = ?", event) is not None
+
     def learnt_from(self, event: str) -> str | None:
         """The record that holds what was learnt from an attempt."""
         found = self.database.row("SELECT record FROM events WHERE id = ?", event)
@@ -158,7 +162,7 @@ class Bank:
     def descendants(self, event: str) -> list[str]:
         """The event itself, and all that continue it, directly or not."""
         rows = self.database.rows(
-            "WITH RECURSIVE line (id) AS (SELECT id FROM events WHERE id = ? UNION"
+            "WITH RECURSIVE line (id) AS (SELECT ? UNION"
             " SELECT e.id FROM events e JOIN line ON e.parent = line.id) SELECT id FROM line",
             event,
         )
@@ -184,6 +188,12 @@ class Bank:
                 return False
             self.put(held.model_copy(update={"status": status}), what=what, why=why)
         return True
+
+    def touch(self, record: str, *, what: str, why: str) -> None:
+        """A new line for a record that stays as it is: whoever follows the log looks at it again."""
+        held = self.held(record)
+        if held is not None:
+            self.put(held, what=what, why=why)
 
     def apply(self, record: str, seq: int, data: str | None) -> None:
         """Bring the tables to the state `data`, which the log holds at `seq`. Within a transaction."""
@@ -222,6 +232,8 @@ class Bank:
 
     def _observe(self, before: Card | None, after: Card, seq: int) -> None:
         """Keep the statistics of techniques in step."""
+        if not {TRACE, FAILURE} & {card.kind for card in (before, after) if card}:
+            return
         if before is None and after.status in TRUSTED:
             self.techniques.add(after.id, seq)
         elif before is not None and (before.status in TRUSTED or after.status in TRUSTED):
@@ -341,6 +353,14 @@ class Bank:
         )  # fmt: skip
         return [Card(*row) for row in rows]
 
+    def found_by(self, texts: Iterable[str]) -> list[tuple[str, str]]:
+        """(hash, record) of the active records that are found by these texts, given as hashes."""
+        return self.database.rows(
+            "SELECT r.keyed, r.id FROM json_each(?) AS wanted CROSS JOIN records r"
+            " ON r.keyed = wanted.value AND r.status = 'active'",
+            json.dumps(list(texts)),
+        )
+
     def insights(self, domain: str, state: str | None, limit: int) -> list[Card]:
         """Of one bottleneck state, or of all where it is None; the most promising first."""
         which = "" if state is None else "AND r.state = :state"
@@ -355,12 +375,12 @@ class Bank:
         """The best traces of each of these tasks, overall and out of one bottleneck state."""
         best = (
             f"SELECT r.id FROM records r WHERE {FOUND} AND r.domain = :domain AND r.kind = 'trace'"  # noqa: S608
-            " AND r.task = :task AND r.state = coalesce(:state, r.state) ORDER BY r.score DESC LIMIT 1"
+            " AND r.task = :task{} ORDER BY r.score DESC LIMIT 1"
         )
         found: dict[str, None] = {}
         for task in tasks:
-            for which in (None, state):
-                rows = self.database.rows(best, domain=domain, task=task, state=which, now=time.time())
+            for which in ("", " AND r.state = :state"):
+                rows = self.database.rows(best.format(which), domain=domain, task=task, state=state, now=time.time())
                 found.update((name, None) for (name,) in rows)
         return list(found)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from knowledge.collection import Probes, Vector
 
-COLLECTION = "experiences"
+COLLECTION = "texts"
 
 
 class State(NamedTuple):

@@ -65,8 +65,11 @@ class RecordLine(Frozen):
             raise ValueError("the experience has another id")
         if self.experience is not None and not re.fullmatch(NAME, self.experience.kind):
             raise ValueError("the experience's kind is no name")
-        if self.experience is not None and abs(self.experience.metrics.get("gain", 0.0)) > LARGEST_GAIN:
+        numbers = self.experience.metrics if self.experience is not None else {}
+        if any(abs(numbers.get(name, 0.0)) > LARGEST_GAIN for name in ("gain", "expected")):
             raise ValueError("the experience's gain is no logarithm")
+        if self.experience is not None and not 0 <= (self.experience.expires or 0) < LATEST:
+            raise ValueError("the experience expires at no time")
         return self
 
     @property

@@ -160,7 +160,12 @@ def _replacing(folder: Path) -> Iterator[Path]:
         yield part
         if folder.exists():
             folder.rename(earlier)
-        part.rename(folder)
+        try:
+            part.rename(folder)
+        except OSError:
+            if earlier.exists():
+                earlier.rename(folder)
+            raise
         if earlier.exists():
             shutil.rmtree(earlier)
     except OSError as e:

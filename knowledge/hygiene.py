@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from evolve.errors import UsageError
+from evolve.types import Experience
 from knowledge import log as subjects
-from knowledge.bank import ACTIVE, EXPIRED, FORGOTTEN, QUARANTINED, SUPERSEDED, Bank, keyed
+from knowledge.bank import ACTIVE, EXPIRED, FORGOTTEN, QUARANTINED, SUPERSEDED, Bank, Held, keyed
 from knowledge.distil import INSIGHT
 from knowledge.ledger import MERGED, Ledger
 from knowledge.log import subject
@@ -38,25 +39,35 @@ class Hygiene:
     def revoke(self, attempt: str, why: str) -> Revoked:
         """Quarantine what was learnt from an attempt and from all that were refined from it; take back their credit.
 
-        Insights that rest on them alone are quarantined; the others are to be distilled again without them.
+        A record that another attempt was first to earn stays. Insights are to be distilled again without them.
         """
         with self._bank.transaction():
-            attempts = self._bank.descendants(attempt)
+            known = self._bank.happened(attempt) or self._ledger.receipt(attempt) is not None
+            attempts = self._bank.descendants(attempt) if known else []
             learnt = dict.fromkeys(record for name in attempts if (record := self._bank.learnt_from(name)))
-            records = [name for name in learnt if self._set(name, QUARANTINED, "quarantine", why)]
+            own = [name for name in learnt if self._rests_on(name, attempts)]
+            records = [name for name in own if self._set(name, QUARANTINED, "quarantine", why)]
             taken = self._ledger.take_back(attempts, why)
         return Revoked(attempts, records, taken)
+
+    def _rests_on(self, record: str, attempts: Sequence[str]) -> bool:
+        held = self._bank.held(record)
+        return held is not None and bool(set(held.experience.sources[:1]) & set(attempts))
 
     def tainted(self, event: str | None) -> bool:
         """Whether what was learnt from an event is in quarantine."""
         record = self._bank.learnt_from(event) if event else None
-        held = self._bank.held(record) if record else None
-        return held is not None and held.status == QUARANTINED
+        return record is not None and self._is(record, QUARANTINED)
+
+    def _is(self, record: str, status: str) -> bool:
+        held = self._bank.held(record)
+        return held is not None and held.status == status
 
     def forget(self, records: Iterable[str], why: str) -> list[str]:
-        """Let records no longer be found, and their technique no longer be counted; those that were there."""
+        """Let records no longer be found, and their technique no longer be counted; those of which that was not so."""
         with self._bank.transaction():
-            return [name for name in records if self._set(name, FORGOTTEN, "forget", why)]
+            left = [name for name in records if not self._is(name, QUARANTINED)]
+            return [name for name in left if self._set(name, FORGOTTEN, "forget", why)]
 
     def restore(self, records: Iterable[str], why: str) -> list[str]:
         """Let records be found again, expired ones for good; what was merged stands for itself again."""
@@ -73,7 +84,7 @@ class Hygiene:
         held = self._bank.held(record)
         if held is None:
             return False
-        over = held.experience.expires is not None and held.experience.expires <= time.time()
+        over = self._over(held)
         if held.status == ACTIVE and not over:
             return False
         experience = held.experience.model_copy(update={"expires": None}) if over else held.experience
@@ -109,8 +120,12 @@ class Hygiene:
 
     def _must_be_found(self, record: str) -> None:
         held = self._bank.held(record)
-        if held is None or held.status != ACTIVE:
-            raise UsageError(f"{record} is {held.status if held else 'not there'}; name a record that is active")
+        status = EXPIRED if held and self._over(held) else held.status if held else "not there"
+        if status != ACTIVE:
+            raise UsageError(f"{record} is {status}; name a record that is active")
+
+    def _over(self, held: Held) -> bool:
+        return held.experience.expires is not None and held.experience.expires <= time.time()
 
     def expire(self, records: Iterable[str], at: float, why: str) -> list[str]:
         """Let records no longer be found from a time on (Unix seconds)."""
@@ -135,7 +150,8 @@ class Hygiene:
     def unsupported(self, insights: Iterable[str], why: str) -> list[str]:
         """Quarantine insights that nothing is left of to rest on."""
         with self._bank.transaction():
-            return [name for name in insights if self._set(name, QUARANTINED, "quarantine", why)]
+            there = [name for name in insights if self._is(name, ACTIVE)]
+            return [name for name in there if self._set(name, QUARANTINED, "quarantine", why)]
 
     def erase(self, records: Iterable[str], why: str) -> list[str]:
         """Remove texts and code of records for good, from the log and from the events they were learnt from.
@@ -154,13 +170,23 @@ class Hygiene:
         texts = rows("SELECT DISTINCT data ->> '$.keys' FROM log WHERE subject = ? AND data IS NOT NULL", name)
         if not texts:
             return False
-        self._bank.apply(record, self._bank.log.append(name, "erase", why), None)
+        stub = self._stub(record)
         rows("UPDATE log SET data = NULL WHERE subject = ?", name)
+        self._bank.apply(record, self._bank.log.append(name, "erase", why, stub), stub)
         rows("UPDATE events SET data = '{}' WHERE record = ?", record)
-        rows("UPDATE records SET keyed = '' WHERE id = ?", record)
+        if stub is None:
+            rows("UPDATE records SET keyed = '' WHERE id = ?", record)
         for (text,) in texts:
             rows("DELETE FROM vectors WHERE keyed = ?1 AND ?1 NOT IN (SELECT keyed FROM records)", keyed(text))
         return True
+
+    def _stub(self, record: str) -> str | None:
+        """What stays of a record in quarantine: what is refined from it later must know."""
+        held = self._bank.held(record)
+        if held is None or held.status != QUARANTINED:
+            return None
+        bare = Experience(id=record, kind=held.experience.kind, text="", sources=held.experience.sources)
+        return held.model_copy(update={"experience": bare, "keys": ""}).model_dump_json(exclude_defaults=True)
 
     def _set(self, record: str, status: str, what: str, why: str) -> bool:
         return self._bank.set_status(record, status, what=what, why=why)
@@ -171,11 +197,32 @@ class Hygiene:
         """Groups of active records with the same code or, without code, the same words; the oldest first."""
         rows = self._bank.database.rows(
             "SELECT json_group_array(id) FROM (SELECT id, kind, task, content, keyed FROM records"
-            " WHERE status = 'active' AND kind != ? ORDER BY n)"
+            " WHERE status = 'active' AND kind != ? AND (expires IS NULL OR expires > ?) ORDER BY time, id)"
             " GROUP BY kind, task, coalesce(nullif(content, ''), keyed) HAVING count(*) > 1 ORDER BY 1",
             INSIGHT,
+            time.time(),
         )
         return [json.loads(group) for (group,) in rows]
+
+    def rings(self) -> list[list[str]]:
+        """Records that were merged into each other, so that none of them is found; the oldest first.
+
+        That happens where two bases merge the same records in opposite ways and are then united.
+        """
+        rows = self._bank.database.rows("SELECT DISTINCT source FROM links WHERE rel = ? ORDER BY source", MERGED)
+        found: dict[str, list[str]] = {}
+        for (name,) in rows:
+            group = self._bank.towards(name, MERGED)
+            if not any(self._is(each, ACTIVE) for each in group):
+                ring = [each for each in group if name in self._bank.towards(each, MERGED)]
+                cards = sorted((held.time, each) for each in ring if (held := self._bank.held(each)))
+                if len(cards) > 1:
+                    found[cards[0][1]] = [each for _, each in cards]
+        return list(found.values())
+
+    def break_rings(self, why: str) -> list[str]:
+        """Let the oldest of each ring stand for the others."""
+        return self.restore([ring[0] for ring in self.rings()], why)
 
     @property
     def alarm(self) -> str:

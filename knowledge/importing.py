@@ -1,7 +1,8 @@
 """Merges an exported base into another. Nothing that is read is executed; pages are for people and not looked at."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from evolve.errors import StorageError
 from evolve.types import Frozen
 from knowledge import log as subjects
-from knowledge.bank import GONE, Bank, Held
+from knowledge.bank import ACTIVE, GONE, Bank, Held
 from knowledge.exchange import (
     EVENTS,
     LINKS,
@@ -60,13 +61,19 @@ class _LeftOutError(Exception):
     """Why a line cannot go in. Never leaves this module."""
 
 
-def import_(bank: Bank, ledger: Ledger, timeline: Timeline, folder: Path) -> Imported:
+def import_(
+    bank: Bank,
+    ledger: Ledger,
+    timeline: Timeline,
+    folder: Path,
+    prepare: Callable[[Sequence[str]], None] = lambda _: None,
+) -> Imported:
     """Merge an export into a base; what cannot go in is named, and the rest goes in.
 
     Of two versions of a record the one learnt later stays, and the other is in the log before it; of versions learnt
     at the same time it is the same one whichever base was merged into the other, and a hidden one if only that differs.
-    A credit counts once, and stays taken back. Killed on the way, it can be done again. What came in has no vectors
-    yet. Raises UsageError when `folder` is no export.
+    A credit counts once, and stays taken back. Killed on the way, it can be done again. `prepare` is
+    given the texts that records are found by before those are there. Raises UsageError when `folder` is no export.
     """
     check_format(folder)
     merge = _Merge(bank, ledger, timeline, f"from {folder.resolve().name}")
@@ -77,6 +84,8 @@ def import_(bank: Bank, ledger: Ledger, timeline: Timeline, folder: Path) -> Imp
             bad.append(f"{file}: is not there")
             continue
         for lines in _chunks(folder / file):
+            if file == RECORDS:
+                prepare(_texts(line for _, line in lines))
             with bank.transaction():
                 for number, line in lines:
                     try:
@@ -85,6 +94,17 @@ def import_(bank: Bank, ledger: Ledger, timeline: Timeline, folder: Path) -> Imp
                         bad.append(f"{file}:{number}: {e}")
                 merge.settle()
     return Imported(done[ADDED], done[UPDATED], done[UNCHANGED], done[DIFFERING], bad)
+
+
+def _texts(lines: Iterable[bytes]) -> list[str]:
+    """What the records of these lines are to be found by."""
+    texts = []
+    for line in lines:
+        with suppress(_LeftOutError):  # told when it is its turn
+            record = _parsed(RecordLine, line)
+            if record.status == ACTIVE:
+                texts.append(record.keys)
+    return texts
 
 
 def _chunks(path: Path) -> Iterator[list[tuple[int, bytes]]]:

@@ -58,7 +58,7 @@ class Position(NamedTuple):
 
 
 class Store(Protocol):
-    """Holds vectors by name. One call at a time, whoever it comes from.
+    """Holds vectors by the hash of their text. One call at a time, whoever it comes from.
 
     Raises UsageError and StorageError for what the user must mend; any other exception means that it is broken.
     """
@@ -66,11 +66,11 @@ class Store(Protocol):
     def position(self) -> Position: ...
 
     def nearest(self, vector: "Vector", n: int) -> Sequence[tuple[str, float]]:
-        """(name, cosine) of about `n` vectors; `n` is no more than there are."""
+        """(text, cosine) of about `n` vectors; `n` is no more than there are."""
         ...
 
     def write(self, vectors: "Mapping[str, Vector]", gone: Sequence[str], position: Position) -> Position:
-        """The position with the number of rows. `gone`: names that need not be there."""
+        """The position with the number of rows. `gone`: texts that need not be there."""
         ...
 
     def discard(self) -> None: ...
@@ -108,6 +108,7 @@ class Index:
         """The next search makes it again."""
         with locked(self._lock):
             self._store.discard()
+            self._tail.forget()
 
     def close(self) -> None:
         self._store.close()
@@ -126,16 +127,18 @@ class Index:
 
     def _nearest(self, vector: "Vector", n: int) -> list[str]:
         position = self._caught_up()
-        similar = self._tail.nearest(vector, n)
+        newer = self._tail.nearest(vector, n)
         width = min(n + SPARE, position.rows)
-        while width:
-            found = self._store.nearest(vector, width)
-            still = {name: cosine for name, cosine in found if name not in self._tail}
-            if len(still) >= n or width == position.rows:
-                similar |= still
+        while True:
+            found = self._store.nearest(vector, width) if width else []
+            similar = newer | {text: cosine for text, cosine in found if text not in self._tail}
+            records = self._bank.found_by(similar)
+            wider = min(2 * width + len(self._tail), position.rows)
+            if len(records) >= n or len(found) < width or wider == width:  # chroma does not always find all it has
                 break
-            width = min(width + len(self._tail), position.rows)
-        return sorted(similar, key=lambda name: (-round(similar[name], DIGITS), name))[:n]
+            width = wider
+        records.sort(key=lambda pair: (-round(similar[pair[0]], DIGITS), pair[1]))
+        return [record for _, record in records[:n]]
 
     def _caught_up(self) -> Position:
         """Write what is worth writing; the position after it. What is newer is in the tail."""
@@ -150,8 +153,8 @@ class Index:
             position = self._written(position, self._tail.first())
 
     def _written(self, position: Position, tail: Sequence[Moved]) -> Position:
-        vectors = {moved.id: moved.vector for moved in tail if moved.vector is not None}
-        gone = [moved.id for moved in tail if moved.vector is None] if position.rows or not position.settled else []
+        vectors = {moved.keyed: moved.vector for moved in tail if moved.vector is not None}
+        gone = [moved.keyed for moved in tail if moved.vector is None] if position.rows or not position.settled else []
         seq = tail[-1].seq if tail else position.seq
         return self._store.write(vectors, gone, Position(seq, self._time(seq)))
 
@@ -175,7 +178,9 @@ def open_index(
 
     def probes(until: int) -> "list[Vector]":
         moved = bank.vectors.changed(0, embedding.id, PROBED)
-        return [each.vector for each in moved if each.vector is not None and each.seq <= until][:PROBES]
+        return [each.vector for each in moved if each.vector is not None and each.vector.any() and each.seq <= until][
+            :PROBES
+        ]
 
     store = Served(server, origin, probes) if server else Embedded(folder, origin, probes)
     lock = folder.with_name(f"{folder.name}.lock")

@@ -3,15 +3,16 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from evolve.errors import NotFoundError, UsageError
+from evolve.errors import NotFoundError, StorageError, UsageError
 from evolve.types import Experience
 from knowledge import log as subjects
-from knowledge.bank import ACTIVE, STATUSES, Bank, Card
+from knowledge.bank import ACTIVE, KEPT, Bank, Card
 from knowledge.embed import Embedding
 from knowledge.embedding_models import agrees, open_embedding, probe
 from knowledge.hygiene import Hygiene
@@ -20,7 +21,7 @@ from knowledge.ledger import Ledger
 from knowledge.log import subject
 from knowledge.meter import Meter, Total
 from knowledge.reasons import Credit, Reasons, Shown, Why, Worth
-from knowledge.retrieval import Retrieval
+from knowledge.retrieval import Match, Retrieval
 from knowledge.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ class Library:
     def close(self) -> None:
         if self._opened_retrieval is not None:
             self._opened_retrieval.close()
-        self._meter.flush()
+        with suppress(StorageError):  # the meter is no truth
+            self._meter.flush()
         self._bank.close()
 
     def __enter__(self) -> Self:
@@ -200,6 +202,10 @@ class Library:
                 self._opened_retrieval = Retrieval(self._bank, index, embedding)
             return self._opened_retrieval
 
+    def ready(self) -> None:
+        """Open what the first recall would: raises now what that would raise."""
+        assert self._retrieval
+
     def _vector(self, text: str) -> "NDArray[np.float32]":
         vector: NDArray[np.float32] = self._embedding.embed([text])[0]
         return vector
@@ -211,18 +217,18 @@ class Library:
         if where.status != ACTIVE:
             return self._found(self.matching(where)[: -k - 1 : -1])
         now = time.time()
-        with self._meter.measure("search"):
-            matches = self._retrieval.find(query, k, keep=lambda card: where.keep(card, now))
-        found = self._found([match.card.id for match in matches])
-        whys = [Why(m.similarity, m.words, m.meaning, 0, 0, 0, "", m.fused, "match", None, 0).text for m in matches]
+        matches = self._retrieval.find(query, k, keep=lambda card: where.keep(card, now))
+        hits = {hit.experience.id: hit for hit in self._found([match.card.id for match in matches])}
         return [
-            hit._replace(score=match.similarity, why=why) for hit, match, why in zip(found, matches, whys, strict=True)
+            hits[match.card.id]._replace(score=match.similarity, why=_matched(match))
+            for match in matches
+            if match.card.id in hits
         ]
 
     def matching(self, where: Filters) -> list[str]:
         """Ids of every record that the filters keep, the oldest first."""
-        if where.status not in STATUSES:
-            raise UsageError(f"unknown status {where.status!r}; there are: {', '.join(STATUSES)}")
+        if where.status not in KEPT:
+            raise UsageError(f"unknown status {where.status!r}; there are: {', '.join(KEPT)}")
         now = time.time()
         return [card.id for card in reversed(self._bank.with_status(where.status)) if where.keep(card, now)]
 
@@ -313,7 +319,11 @@ class Library:
             experiences=dict(
                 rows("SELECT kind, count(*) FROM records WHERE status = 'active' GROUP BY kind ORDER BY kind")
             ),
-            hidden=dict(rows("SELECT status, count(*) FROM records WHERE status != 'active' GROUP BY 1 ORDER BY 1")),
+            hidden=dict(
+                rows(
+                    "SELECT status, count(*) FROM records WHERE status NOT IN ('active', 'gone') GROUP BY 1 ORDER BY 1"
+                )
+            ),
             tasks=dict(
                 rows(
                     "SELECT task, count(*) FROM records WHERE task != '' AND status = 'active'"
@@ -340,3 +350,7 @@ class Library:
                 worth = {stage: value.q for stage, value in values.get(name, {}).items()}
                 found.append(Found(held.experience, 1.0, worth, uses.get(name, 0), held.status, ""))
         return found
+
+
+def _matched(match: Match) -> str:
+    return Why(match.similarity, match.words, match.meaning, 0, 0, 0, "", match.fused, "match", None, 0).text

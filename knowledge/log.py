@@ -59,8 +59,8 @@ class Log:
     def changed(self, after: int, until: int | None = None) -> list[str]:
         """Subjects with a state that have lines after `after`, up to `until`; in the order of their first."""
         rows = self._database.rows(
-            "SELECT subject FROM log WHERE seq > ? AND seq <= coalesce(?, seq) AND subject != ?"
-            " GROUP BY subject ORDER BY min(seq)",
+            "SELECT subject FROM log WHERE seq > ? AND seq <= coalesce(?, seq) AND +subject != ?"
+            " GROUP BY +subject ORDER BY min(seq)",  # +: by the numbers, not by the index of subjects
             after, until, BASE,
         )  # fmt: skip
         return [name for (name,) in rows]

@@ -38,7 +38,7 @@ class Consultation(NamedTuple):
 
 
 class Memory(Library):
-    def __init__(self, folder: Path, *, embedding: str = "", server: str = "", rule: Rule = "bonus") -> None:
+    def __init__(self, folder: Path, *, embedding: str = "", server: str = "", rule: Rule = "evokernel") -> None:
         super().__init__(folder, embedding=embedding, server=server)
         self._rule = rule
 
@@ -115,8 +115,10 @@ class Memory(Library):
                 if known is None and (content := distil.content_hash(made.payload)):
                     known = self._bank.same_content(task.id, content, made.kind)
                 self._remember(task, attempt, known or made.id)
-                if known is not None and (there := self._bank.get(known)) is not None:
-                    return there
+                if known is not None:
+                    if (there := self._bank.get(known)) is not None:
+                        return there
+                    made = made.model_copy(update={"id": known})  # it was rolled back; the event says its name
                 status = QUARANTINED if self.hygiene.tainted(attempt.candidate.parent) else ACTIVE
                 self._put(Held(experience=made, keys=keys, status=status), vector, why=attempt.id)
                 use.bytes = len(made.text) + len(made.payload)

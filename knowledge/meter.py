@@ -50,13 +50,16 @@ class Meter:
         """Within a transaction of something else, where there is one: a write of its own costs a flush of the disk."""
         with self._lock:
             pending, self._pending = self._pending, {}
-        for operation, total in pending.items():
-            self._database.run(
-                "INSERT INTO meter VALUES (?, ?, ?, ?, ?) ON CONFLICT (operation) DO UPDATE SET"
-                " calls = calls + excluded.calls, tokens = tokens + excluded.tokens,"
-                " milliseconds = milliseconds + excluded.milliseconds, bytes = bytes + excluded.bytes",
-                operation, *total,
-            )  # fmt: skip
+        if not pending:
+            return
+        with self._database.transaction():
+            for operation, total in pending.items():
+                self._database.run(
+                    "INSERT INTO meter VALUES (?, ?, ?, ?, ?) ON CONFLICT (operation) DO UPDATE SET"
+                    " calls = calls + excluded.calls, tokens = tokens + excluded.tokens,"
+                    " milliseconds = milliseconds + excluded.milliseconds, bytes = bytes + excluded.bytes",
+                    operation, *total,
+                )  # fmt: skip
 
     def totals(self) -> dict[str, Total]:
         rows = self._database.rows("SELECT * FROM meter ORDER BY operation")

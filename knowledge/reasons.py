@@ -1,6 +1,6 @@
 """Why something was recalled, and what is known of an item or an attempt: for people as text, for programs as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from evolve.types import Frozen
@@ -144,7 +144,3 @@ def _experience_lines(found: Reasons) -> list[str]:
 def _credit(credit: Credit) -> str:
     taken = "" if credit.counts else ", taken back"
     return f"{credit.stage} reward {credit.reward:+.3f}, taught {credit.credit:+.3f}{taken}"
-
-
-def stored(why: Why) -> Mapping[str, object]:
-    return why._asdict()

@@ -49,7 +49,7 @@ CREATE TABLE records (
 CREATE INDEX records_seq ON records (seq);
 CREATE INDEX records_content ON records (task, content);
 CREATE INDEX records_keyed ON records (keyed);
-CREATE INDEX records_source ON records (source);
+CREATE INDEX records_expires ON records (expires) WHERE expires IS NOT NULL;
 CREATE INDEX records_state ON records (domain, kind, state, task, score) WHERE status = 'active';
 CREATE INDEX records_task ON records (domain, kind, task, score) WHERE status = 'active';
 CREATE INDEX records_group ON records (domain, state, hardware);
@@ -90,6 +90,7 @@ CREATE TABLE techniques (
     PRIMARY KEY (domain, state, technique, hardware, task)
 ) WITHOUT ROWID;
 CREATE INDEX techniques_changed ON techniques (changed);
+CREATE INDEX techniques_task ON techniques (task);
 
 -- Derived from the text that a record is found by, of active records alone.
 CREATE VIRTUAL TABLE words USING fts5 (keys, tokenize = 'unicode61');

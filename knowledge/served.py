@@ -139,8 +139,9 @@ class Served:
             raise self._silent(e) from e
 
     def _silent(self, error: Exception) -> UsageError:
+        reason = getattr(error, "reason", error)
         return UsageError(
-            f"no chroma server answers at {self._address} ({error}); start one with"
+            f"no chroma server answers at {self._address} ({reason}); start one with"
             f" `chroma run --path FOLDER --host {self._host} --port {self._port}`, or name a folder"
         )
 

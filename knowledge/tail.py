@@ -30,9 +30,12 @@ class Tail:
         self._start = self._seen = seq
         self._moved: dict[str, Moved] = {}
         self._names: list[str] = []
-        """Of the rows; empty where another row, or none, has taken its place."""
+        """Of the rows; empty where a text is no longer to be found."""
         self._rows: Vector | None = None
         self._places: dict[str, int] = {}
+
+    def forget(self) -> None:
+        self._begin(0)
 
     def __len__(self) -> int:
         return len(self._moved)
@@ -56,7 +59,7 @@ class Tail:
         return list(self._moved.values())[:CHUNK]
 
     def nearest(self, vector: "Vector", n: int) -> dict[str, float]:
-        """Name -> cosine of the `n` most similar, and of all that are as similar as the last of them."""
+        """Text -> cosine of the `n` most similar, and of all that are as similar as the last of them."""
         import numpy as np
 
         if self._rows is None:
@@ -68,15 +71,15 @@ class Tail:
         return {self._names[row]: float(values[row]) for row in found}
 
     def _add(self, moved: Moved) -> None:
-        self._moved.pop(moved.id, None)
-        self._moved[moved.id] = moved
+        self._moved.pop(moved.keyed, None)
+        self._moved[moved.keyed] = moved
         self._seen = moved.seq
-        if (place := self._places.pop(moved.id, None)) is not None:
-            self._names[place] = ""
-        if moved.vector is not None:
+        if (place := self._places.get(moved.keyed)) is not None:  # the vector of a text is always the same
+            self._names[place] = "" if moved.vector is None else moved.keyed
+        elif moved.vector is not None:
             self._room(moved.vector)[len(self._names)] = moved.vector
-            self._places[moved.id] = len(self._names)
-            self._names.append(moved.id)
+            self._places[moved.keyed] = len(self._names)
+            self._names.append(moved.keyed)
 
     def _room(self, vector: "Vector") -> "Vector":
         """Rows, with one that is free."""

@@ -1,10 +1,11 @@
 """What people do to a knowledge base: take back, go back, fold, build anew."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from evolve.errors import UsageError
-from knowledge.bank import ACTIVE
+from knowledge.bank import ACTIVE, keyed
 from knowledge.distil import INSIGHT
 from knowledge.doctor import Finding, examine, mend
 from knowledge.duplicates import NEARLY, alike
@@ -13,9 +14,9 @@ from knowledge.embedding_models import agrees, open_embedding
 from knowledge.exporting import Exported, export
 from knowledge.hygiene import Revoked
 from knowledge.importing import Imported, import_
-from knowledge.library import EMBEDDING, EMBEDDING_ID, PROBE
+from knowledge.library import EMBEDDING, EMBEDDING_ID, INDEX, PROBE
 from knowledge.log import BASE
-from knowledge.memory import Memory
+from knowledge.memory import REFLECTED, Memory
 from knowledge.timeline import Difference
 
 CHUNK = 1000
@@ -30,7 +31,7 @@ class Upkeep(Memory):
 
         Raises UsageError for an attempt that nothing is known of.
         """
-        if self._bank.learnt_from(attempt) is None:
+        if self._bank.learnt_from(attempt) is None and self._ledger.receipt(attempt) is None:
             raise UsageError(f"there is no attempt {attempt!r} in {self.folder}; attempts are named RUN/NUMBER")
         revoked = self.hygiene.revoke(attempt, why)
         self.reflect(run=f"after revoking {attempt}")
@@ -38,26 +39,42 @@ class Upkeep(Memory):
 
     def rollback(self, point: str, why: str = "") -> list[Difference]:
         """Bring the base back to a point of its log, by number or by a snapshot's name; what that changed."""
-        moved = self.timeline.rollback(self.timeline.point(point), why)
+        seq = self.timeline.point(point)
+        with self._bank.transaction():
+            moved = self.timeline.rollback(seq, why)
+            self._bank.note(REFLECTED, "0")  # insights that are gone are distilled again
         self.embed_missing()
         return moved
 
     def embed_missing(self) -> int:
-        """Embed what this embedding has not seen, and let the index be built again if there was any; how many texts."""
-        count = self._fill(self._embedding)
-        if count:
-            self._retrieval.discard()
-        return count
+        """Embed what this embedding has not seen, and put again what is found by it; how many texts.
 
-    def _fill(self, embedding: Embedding) -> int:
+        It gets a line in the log, so that the index of every process sees that it can be found now.
+        """
+        return self._fill(self._embedding, again=True)
+
+    def _fill(self, embedding: Embedding, *, again: bool) -> int:
         count = 0
         while rest := self._bank.vectors.missing(embedding.id, CHUNK):
-            vectors = embedding.embed([keys for _, keys in rest])
+            vectors = embedding.embed([text for _, text in rest])
             with self._bank.transaction():
                 for (name, _), vector in zip(rest, vectors, strict=True):
                     self._bank.vectors.put(name, embedding.id, vector)
+                if again:
+                    for _, record in self._bank.found_by(name for name, _ in rest):
+                        self._bank.touch(record, what="embed", why=embedding.id)
             count += len(rest)
         return count
+
+    def _prepare(self, texts: Sequence[str]) -> None:
+        """Let these texts have vectors before the records that are found by them are there."""
+        named = {keyed(text): text for text in texts}
+        known = self._bank.vectors.known(list(named), self._embedding.id)
+        rest = [text for name, text in named.items() if name not in known]
+        vectors = self._embedding.embed(rest)
+        with self._bank.transaction():
+            for text, vector in zip(rest, vectors, strict=True):
+                self._bank.vectors.put(keyed(text), self._embedding.id, vector)
 
     # -- the whole base
 
@@ -67,7 +84,8 @@ class Upkeep(Memory):
 
     def merge_in(self, folder: Path) -> Imported:
         """Take in an export of another base; raises as `importing.import_` does."""
-        done = import_(self._bank, self._ledger, self.timeline, folder)
+        done = import_(self._bank, self._ledger, self.timeline, folder, prepare=self._prepare)
+        self.hygiene.break_rings(f"import {folder.name}")
         self.embed_missing()
         return done
 
@@ -120,10 +138,11 @@ class Upkeep(Memory):
         if new.id == self._bank.meta(EMBEDDING_ID):
             with self._bank.transaction():
                 self._bank.vectors.forget(new.id)
-                count = self._fill(new)
+                count = self._fill(new, again=False)
                 self._adopt(name, new)
             return count
-        count = self._fill(new)
+        count = self._fill(new, again=False)
+        shutil.rmtree(self.folder / INDEX, ignore_errors=True)
         with self._bank.transaction():
             self._bank.vectors.forget_others(new.id)
             self._adopt(name, new)

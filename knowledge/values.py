@@ -190,8 +190,10 @@ def _picked(
 
 def z_scores(values: Sequence[float]) -> list[float]:
     """Deviations from the mean in units of the spread; all zero where there is none."""
-    if not values:
-        return []
-    mean = sum(values) / len(values)
-    spread = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
-    return [(value - mean) / spread if spread > NO_SPREAD else 0.0 for value in values]
+    largest = max(map(abs, values), default=0.0)
+    if largest == 0:
+        return [0.0] * len(values)
+    scaled = [value / largest for value in values]  # no square overflows
+    mean = sum(scaled) / len(scaled)
+    spread = (sum((value - mean) ** 2 for value in scaled) / len(scaled)) ** 0.5
+    return [(value - mean) / spread if spread > NO_SPREAD else 0.0 for value in scaled]

@@ -17,9 +17,10 @@ class Moved(NamedTuple):
     """A record that changed."""
 
     seq: int
-    id: str
+    keyed: str
+    """Hash of the text that it is found by: records of the same text share one vector."""
     vector: "NDArray[np.float32] | None"
-    """None where the record is no longer to be found."""
+    """None where no record is to be found by it any more, or none was made yet."""
 
 
 class Vectors:
@@ -44,11 +45,21 @@ class Vectors:
     def changed(self, after: int, embedding: str, limit: int) -> list[Moved]:
         """Records that changed after `after`, in that order."""
         rows = self._database.rows(
-            "SELECT r.seq, r.id, CASE WHEN r.status = 'active' THEN v.vector END FROM records r"
+            "SELECT r.seq, r.keyed, CASE WHEN EXISTS (SELECT 1 FROM records a WHERE a.keyed = r.keyed"
+            " AND a.status = 'active') THEN v.vector END FROM records r"
             " LEFT JOIN vectors v ON v.keyed = r.keyed AND v.embedding = ? WHERE r.seq > ? ORDER BY r.seq LIMIT ?",
             embedding, after, limit,
         )  # fmt: skip
-        return [Moved(seq, name, None if blob is None else vector(blob)) for seq, name, blob in rows]
+        return [Moved(seq, keyed, None if blob is None else vector(blob)) for seq, keyed, blob in rows]
+
+    def known(self, names: Sequence[str], embedding: str) -> set[str]:
+        """Those of these hashes that have a vector."""
+        rows = self._database.rows(
+            "SELECT v.keyed FROM json_each(?) AS wanted CROSS JOIN vectors v"
+            " ON v.keyed = wanted.value AND v.embedding = ?",
+            json.dumps(list(names)), embedding,
+        )  # fmt: skip
+        return {name for (name,) in rows}
 
     def missing(self, embedding: str, limit: int) -> list[tuple[str, str]]:
         """(hash, text) of active records that this embedding has not seen."""

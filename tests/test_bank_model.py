@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from evolve.errors import UsageError
-from evolve.types import DRAFT, REFINE
+from evolve.types import DRAFT, REFINE, Experience
 from knowledge.bank import ACTIVE, EXPIRED, FORGOTTEN, QUARANTINED, SUPERSEDED
 from knowledge.distil import FAILURE, INSIGHT, TRACE
 from knowledge.ledger import MERGED, Booked
@@ -88,6 +88,11 @@ class Banks(RuleBasedStateMachine):
     def found(self) -> set[str]:
         return {name for name, record in self.world.records.items() if record.status == ACTIVE}
 
+    def standing(self) -> set[str]:
+        """Those that others may be merged into."""
+        there = self.world.records
+        return {name for name in self.found() if there[name].experience.expires != LONG_AGO}
+
     def statuses(self, records: list[str], status: str) -> dict[str, State | None]:
         """What changes when these get a status."""
         there = self.world.records
@@ -120,7 +125,9 @@ class Banks(RuleBasedStateMachine):
 
     @rule(side=sides, records=groups)
     def forget(self, side: int, records: list[str]) -> None:
-        changes = self.statuses(records, FORGOTTEN)
+        there = self.world.records
+        left = [name for name in records if name in there and there[name].status != QUARANTINED]
+        changes = self.statuses(left, FORGOTTEN)
         done = self.sides[side].hygiene.forget(records, "test")
         assert [f"record {name}" for name in done] == list(changes)
         self.expect(changes)
@@ -167,7 +174,7 @@ class Banks(RuleBasedStateMachine):
 
     @rule(side=sides, keep=names, others=groups)
     def merge(self, side: int, keep: str, others: list[str]) -> None:
-        if keep not in self.found():
+        if keep not in self.standing():
             with pytest.raises(UsageError):
                 self.sides[side].hygiene.merge(keep, others, "test")
             self.expect({})
@@ -180,7 +187,7 @@ class Banks(RuleBasedStateMachine):
 
     @rule(side=sides, old=names, new=names)
     def supersede(self, side: int, old: str, new: str) -> None:
-        if new not in self.found():
+        if new not in self.standing():
             with pytest.raises(UsageError):
                 self.sides[side].hygiene.supersede(old, new, "test")
             self.expect({})
@@ -194,10 +201,18 @@ class Banks(RuleBasedStateMachine):
     @rule(side=sides, records=groups)
     def erase(self, side: int, records: list[str]) -> None:
         known = [name for name in records if any(told == f"record {name}" and state for _, told, state in self.lines)]
-        changes: dict[str, State | None] = {f"record {name}": None for name in known}
+        changes: dict[str, State | None] = {f"record {name}": self.stub(name) for name in known}
         assert self.sides[side].hygiene.erase(records, "test") == known
         self.lines = [(seq, told, None if told in changes else state) for seq, told, state in self.lines]
         self.expect(changes)
+
+    def stub(self, name: str) -> State | None:
+        """What stays when a record is erased: that it was in quarantine."""
+        old = self.world.records.get(name)
+        if old is None or old.status != QUARANTINED:
+            return None
+        bare = Experience(id=name, kind=old.experience.kind, text="", sources=old.experience.sources)
+        return old.model_copy(update={"experience": bare, "keys": ""})
 
     # -- links
 
@@ -249,11 +264,13 @@ class Banks(RuleBasedStateMachine):
 
     @rule(side=sides, attempt=attempts)
     def revoke(self, side: int, attempt: str) -> None:
-        line = [attempt] if attempt in self.events else []
+        line = [attempt] if attempt in self.events or attempt in self.receipts else []
         for name in line:
             line += [event for event, (_, parent) in self.events.items() if parent == name and event not in line]
-        records = list(dict.fromkeys(self.events[event][0] for event in line))
-        changes = self.statuses(records, QUARANTINED)
+        records = dict.fromkeys(self.events[event][0] for event in line if event in self.events)
+        there = self.world.records
+        own = [name for name in records if name in there and there[name].experience.sources[0] in line]
+        changes = self.statuses(own, QUARANTINED)
         back = self.taken_back(line)
         revoked = self.sides[side].hygiene.revoke(attempt, "test")
         assert set(revoked.attempts) == set(line)

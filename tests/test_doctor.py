@@ -6,8 +6,9 @@ import pytest
 
 from evolve.errors import StorageError
 from evolve.types import DRAFT
-from knowledge.doctor import Finding, examine, mend
+from knowledge.doctor import examine, mend
 from knowledge.exporting import export
+from knowledge.ledger import MERGED
 from tests.banks import Base, base_in
 from tests.test_exchange import content, fill, learn, show
 
@@ -209,9 +210,17 @@ def test_missing_vectors_and_such_of_another_length_are_named(base: Base) -> Non
     ]
 
 
-def test_what_the_index_says_is_a_finding(base: Base) -> None:
-    said = examine(base.bank, lambda: ["three vectors are missing"])[-1]
-    assert said == Finding("three vectors are missing", "`evolve kb rebuild` makes them again")
+def test_records_merged_into_each_other_are_a_fault_until_one_is_restored(base: Base) -> None:
+    learn(base, "castor", at=5.0, task="other")
+    learn(base, "pollux", at=6.0, task="other")
+    for one, other in (("castor", "pollux"), ("pollux", "castor")):
+        base.bank.link(one, MERGED, other, why="two bases")
+        base.bank.set_status(one, "superseded", what="merge", why="two bases")
+    base.ledger.recount_items(["castor", "pollux"])
+    assert faults(base) == ["merged into each other, so that none is found: castor, pollux; `evolve kb restore castor`"]
+    assert base.hygiene.break_rings("united") == ["castor"]
+    assert faults(base) == []
+    assert base.bank.cards(["castor", "pollux"])[0].id == "castor"
 
 
 def test_duplicates_and_a_base_that_nothing_is_added_to_are_worth_knowing(base: Base) -> None:

@@ -414,7 +414,7 @@ def test_a_collection_that_lost_rows_is_written_again_and_that_is_on_record(
     fill(bank, 0, BATCH)
     before = served.nearest(vector(5), 20)
     with collections(server, bank) as [held]:
-        held.delete(ids=["e5", "e6"])
+        held.delete(ids=[keyed("number 5"), keyed("number 6")])
     assert serve(bank).nearest(vector(5), 20) == before
     assert rebuilt(bank) == 1
 
@@ -522,3 +522,14 @@ def test_any_text_has_a_vector_of_length_one_or_none_at_all(texts: list[str]) ->
 def test_splitting_into_words_is_stable(text: str) -> None:
     once = words(text)
     assert words(" ".join(once)) == once
+
+
+def test_many_records_of_one_text_are_all_found_and_hide_no_other(bank: Bank, tmp_path: Path) -> None:
+    index = opened(tmp_path, bank)
+    with bank.transaction():
+        for i in range(2 * BATCH):
+            put(bank, f"same{i}", 1)
+        fill(bank, 1000, BATCH)
+    assert len(index.nearest(vector(1), 2 * BATCH)) == 2 * BATCH
+    assert index.nearest(vector(1000), 1) == ["e1000"]
+    assert len(index.nearest(vector(1), 5 * BATCH)) == 3 * BATCH

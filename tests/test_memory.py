@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from evolve.errors import NotFoundError, StorageError, UsageError
 from evolve.types import DRAFT, REFINE, Attempt, Candidate, Evaluation, Experience, Gates, Profile, Recalled, Task
+from knowledge.bank import Held
 from knowledge.comments import without_comments
 from knowledge.library import BANK, Filters
 from knowledge.memory import Memory
@@ -314,7 +315,8 @@ def test_a_deleted_index_changes_no_search(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("knowledge.index.EXACT", exact)
     with Upkeep.open(tmp_path) as memory:
         for name in PROMPTS:
-            learn(memory, task(name), 80, technique=f"trick of {name}")
+            for i in range(80):
+                learn(memory, task(name), 1, technique=f"trick {i} of {name}", prefix=f"run{i}")
         before = memory.search("matrix rows trick", k=30)
     assert (tmp_path / "index").exists() == (exact < 320)
     shutil.rmtree(tmp_path / "index", ignore_errors=True)
@@ -417,6 +419,63 @@ def test_going_back_gives_the_recall_of_that_point_and_going_forward_again_that_
     for point, answers in [*reversed(points), points[2], points[3]]:
         memory.rollback(str(point), "to see")
         assert asked() == answers
+
+
+def test_revoking_who_handed_back_known_code_leaves_the_honest_record(memory: Upkeep) -> None:
+    honest = memory.absorb(task=task("sum"), attempt=attempt("run/1", task("sum"), code="int a;"), parent=None)
+    echo = attempt("run/9", task("sum"), code="int a;", score=99.0)
+    assert memory.absorb(task=task("sum"), attempt=echo, parent=None) == honest
+    assert memory.revoke("run/9", "forged").records == []
+    assert memory.show(honest.id).status == "active"
+
+
+def test_a_fraud_that_was_forgotten_or_erased_still_taints_what_comes_of_it(memory: Upkeep) -> None:
+    fraud = memory.absorb(task=task("sum"), attempt=attempt("run/1", task("sum"), code="int a;"), parent=None)
+    memory.revoke("run/1", "forged")
+    assert memory.hygiene.forget([fraud.id], "out of sight") == []
+    memory.hygiene.erase([fraud.id], "out of mind")
+    assert not memory.show(fraud.id).experience.payload
+    child = attempt("run/2", task("sum"), code="int b;", parent="run/1")
+    assert memory.show(memory.absorb(task=task("sum"), attempt=child, parent=None).id).status == "quarantined"
+
+
+def test_feedback_can_be_taken_back(memory: Upkeep) -> None:
+    (made,) = learn(memory, task("sum"), 1)
+    asked = memory.consult("add up", asker="editor")
+    memory.feedback(asked.receipt, reward=1.0)
+    assert memory.revoke(asked.receipt, "a liar").credits == 1
+    assert not memory.show(made.id).values
+
+
+def test_insights_that_a_rollback_took_are_distilled_again(memory: Upkeep) -> None:
+    learn(memory, task("sum"), 2)
+    point = memory.stats().changes
+    (insight,) = memory.reflect(run="run")
+    memory.rollback(str(point))
+    assert memory.insights() == []
+    assert memory.reflect(run="later") == [insight]
+
+
+def test_what_another_process_embeds_later_is_found_by_meaning_too(tmp_path: Path) -> None:
+    with Upkeep.open(tmp_path) as reader, Upkeep.open(tmp_path) as writer:
+        learn(writer, task("sum"), 1)
+        assert len(reader.search("add up", k=9)) == 1
+        late = Held(experience=Experience(id="exp-late", kind="lore", text="late"), keys="quaternion rotation")
+        writer._bank.put(late, why="test")
+        reader.search("quaternions", k=9)
+        assert writer.embed_missing() == 1
+        assert reader._retrieval._index.nearest(reader._vector("quaternion rotation"), 1) == ["exp-late"]
+
+
+def test_huge_numbers_of_an_imported_insight_break_no_recall(memory: Upkeep) -> None:
+    wild = Experience(
+        id="ins-1", kind="insight", text="wild", domain="kernels", technique="tile", metrics={"expected": 1e200}
+    )
+    tame = wild.model_copy(update={"id": "ins-2", "metrics": {"expected": 0.1}})
+    for insight in (wild, tame):
+        memory._bank.put(Held(experience=insight, keys=insight.text), why="test")
+    memory.embed_missing()
+    assert recall(memory, "run/1", task("sum"))[0].experience == wild
 
 
 def test_what_an_attempt_was_shown_is_not_kept_a_second_time(memory: Memory) -> None:

@@ -192,8 +192,8 @@ def test_records_are_there_and_found(bank: Bank) -> None:
     assert next(iter(bank.lexicon.search("vectorizing number 3", 3))) == "exp-3"
     assert [card.id for card in bank.insights("t", "slow", 5)] == ["ins-1"]
     moved = bank.vectors.changed(0, "hash-384-v1", 10)
-    assert [(each.id, None if each.vector is None else each.vector.tolist()) for each in moved] == [
-        (f"{name}", (VECTOR + n).astype("f4").tolist())
+    assert [(each.keyed, None if each.vector is None else each.vector.tolist()) for each in moved] == [
+        (bank.database.rows("SELECT keyed FROM records WHERE id = ?", name)[0][0], (VECTOR + n).astype("f4").tolist())
         for n, name in enumerate(("exp-1", "exp-2", "exp-3", "ins-1"), start=1)
     ]
 

@@ -10,13 +10,12 @@ from evolve.cli.kb.telling import IN_SHORT, in_short, table, undo_line, undoing
 from evolve.cli.output import print_json
 from evolve.cli.running import Json
 from evolve.errors import UsageError
+from knowledge.duplicates import NEARLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from knowledge.upkeep import Upkeep
-
-ALIKE = 0.9
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +31,7 @@ def merge(
     ] = False,
     alike: Annotated[
         float, typer.Option(min=0.5, max=1.0, help="Part of the text that must be shared to be nearly the same.")
-    ] = ALIKE,
+    ] = NEARLY,
     why: options.Why = "",
     kb: options.Base = "",
     json: Json = False,

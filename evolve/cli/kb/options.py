@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 KINDS = ("trace", "failure", "insight", "lore")
 SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+LONGEST = 100 * 365 * 86400.0
+"""Seconds."""
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
 
 Base = Annotated[
@@ -58,7 +60,9 @@ def seconds(age: str) -> float | None:
     found = _AGE.fullmatch(age.strip())
     if found is None:
         raise UsageError(f"an age is a number with m, h, d or w, such as 30m, 12h, 7d or 2w, not {age!r}")
-    return float(found[1]) * SECONDS[found[2]]
+    if (seconds := float(found[1]) * SECONDS[found[2]]) > LONGEST:
+        raise UsageError(f"{age} is too long an age; give less than a hundred years")
+    return seconds
 
 
 def filters(
@@ -74,13 +78,13 @@ def filters(
     newer: str,
 ) -> "Filters":
     """`task` may go without its domain where that is clear."""
-    from knowledge.bank import STATUSES
+    from knowledge.bank import KEPT
     from knowledge.library import Filters
 
     if kind and kind not in KINDS:
         raise UsageError(f"unknown kind {kind!r}; there are: {', '.join(KINDS)}")
-    if status not in STATUSES:
-        raise UsageError(f"unknown status {status!r}; there are: {', '.join(STATUSES)}")
+    if status not in KEPT:
+        raise UsageError(f"unknown status {status!r}; there are: {', '.join(KEPT)}")
     if task and "/" not in task:
         fitting = [name for name in memory.stats().tasks if name.endswith(f"/{task}")]
         task = fitting[0] if len(fitting) == 1 else task

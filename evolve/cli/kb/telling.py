@@ -27,7 +27,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], most: int | Non
 
 
 def moment(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    """Local time; what is beyond all clocks is told as it is."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    except (OverflowError, ValueError, OSError):
+        return f"{at:.0f} s"
 
 
 def many(count: int, noun: str) -> str:
