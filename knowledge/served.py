@@ -119,7 +119,8 @@ class Served:
         return self._client
 
     def _metadata(self, position: Position) -> dict[str, str | int | float]:
-        return {**self._origin._asdict(), "seq": position.seq, "time": position.time, "rows": position.rows}
+        """The time as text: of a number a server may give back the neighbour."""
+        return {**self._origin._asdict(), "seq": position.seq, "time": repr(position.time), "rows": position.rows}
 
     def _answers(self) -> None:
         try:
@@ -154,6 +155,6 @@ def sessions(client: "Client") -> "list[httpx.Client]":
 def _position(metadata: Mapping[str, object] | None) -> Position:
     told = metadata or {}
     seq, time, rows = told.get("seq"), told.get("time"), told.get("rows")
-    if not isinstance(seq, int) or not isinstance(time, int | float) or not isinstance(rows, int):
+    if not isinstance(seq, int) or not isinstance(time, str) or not isinstance(rows, int):
         raise BrokenIndexError("its metadata does not say what is in it")
     return Position(seq, float(time), rows)

@@ -187,7 +187,7 @@ def test_descendants_are_all_that_continue_an_event_even_in_a_circle(bank: Bank)
         bank.add_event(name, kind="attempt", task="t", data="", parent=parent)
     assert sorted(bank.descendants("2")) == ["1", "2", "3", "4", "6"]
     assert bank.descendants("5") == ["5"]
-    assert bank.descendants("unknown") == []
+    assert bank.descendants("unknown") == ["unknown"]
 
 
 def test_links_are_followed_both_ways_and_untied(bank: Bank) -> None:

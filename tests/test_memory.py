@@ -322,7 +322,12 @@ def test_a_deleted_index_changes_no_search(tmp_path: Path, monkeypatch: pytest.M
     shutil.rmtree(tmp_path / "index", ignore_errors=True)
     with Upkeep.open(tmp_path) as memory:
         memory.rebuild()
-        assert memory.search("matrix rows trick", k=30) == before
+        after = memory.search("matrix rows trick", k=30)
+    if exact > 320:
+        assert after == before
+    else:  # chroma's graph is built with chance
+        same = {hit.experience.id for hit in after} & {hit.experience.id for hit in before}
+        assert len(same) >= 27
 
 
 def test_other_alphabets_are_kept_and_found(memory: Memory) -> None:
