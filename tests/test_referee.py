@@ -296,7 +296,7 @@ def test_remembering_results_by_pointer_gives_wrong_results(sandbox: Sandbox) ->
 
 
 def test_cheating_only_while_timed_is_seen(sandbox: Sandbox) -> None:
-    code = "static int calls;\n" + SIGNATURE + "{ if (++calls > 3 && n > 2000) return; add(a, b, out, n); }"
+    code = "static int calls;\n" + SIGNATURE + "{ if (++calls > 1 && n > 2000) return; add(a, b, out, n); }"
     reply = judge(sandbox, HEAD + code)
     assert reply["cases_passed"] == 8
     assert reply["failure"]["reason"] == "mismatch"

@@ -69,12 +69,18 @@ def on_stdio(kb: Path, *options: str) -> StdioServerParameters:
     )
 
 
+def interruptible() -> None:
+    """What a shell runs in the background ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def on_http(kb: Path, *options: str) -> Iterator[Served]:
     """A server that is up; the token it told, if it told one."""
     process = subprocess.Popen(
         [sys.executable, "-m", "evolve", "kb", "serve", "--kb", str(kb), "--http", "0", *options],
         env=os.environ | environment(kb), text=True, stderr=subprocess.PIPE,
+        preexec_fn=interruptible,  # noqa: PLW1509  no thread of a test runs meanwhile
     )  # fmt: skip
     try:
         assert process.stderr
@@ -303,6 +309,7 @@ def test_ctrl_c_ends_a_server_on_stdio(kb: Path) -> None:
     server = subprocess.Popen(
         [sys.executable, "-m", "evolve", "kb", "serve", "--kb", str(kb)], env=os.environ | environment(kb),
         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=interruptible,  # noqa: PLW1509  no thread of a test runs meanwhile
     )  # fmt: skip
     assert server.stdin
     assert server.stdout
