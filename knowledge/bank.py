@@ -21,7 +21,7 @@ from knowledge.database import BUSY_SECONDS, Database
 from knowledge.distil import FAILURE, TRACE, content_hash
 from knowledge.lexicon import Lexicon
 from knowledge.log import Log, subject
-from knowledge.techniques import Techniques
+from knowledge.techniques import TRUSTED, Techniques
 from knowledge.vectors import Vectors
 
 ACTIVE, SUPERSEDED, EXPIRED, QUARANTINED, FORGOTTEN, GONE = (
@@ -31,8 +31,6 @@ ACTIVE, SUPERSEDED, EXPIRED, QUARANTINED, FORGOTTEN, GONE = (
 KEPT = (ACTIVE, SUPERSEDED, EXPIRED, QUARANTINED, FORGOTTEN)
 STATUSES = (*KEPT, GONE)
 LAST = chr(0x10FFFF)
-TRUSTED = frozenset({ACTIVE, SUPERSEDED, EXPIRED})
-"""Still count as observations of their technique."""
 CARD = (
     "r.n, r.id, r.seq, r.status, r.kind, r.task, r.domain, r.stage, r.state, r.technique, r.hardware, r.score,"
     " r.content, r.time"

@@ -122,7 +122,8 @@ class Hygiene:
         held = self._bank.held(record)
         status = EXPIRED if held and self._over(held) else held.status if held else "not there"
         if status != ACTIVE:
-            raise UsageError(f"{record} is {status}; name a record that is active")
+            first = f"or `evolve kb restore {record}` first"
+            raise UsageError(f"{record} is {status}; name a record that is active, {first}")
 
     def _over(self, held: Held) -> bool:
         return held.experience.expires is not None and held.experience.expires <= time.time()

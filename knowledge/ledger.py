@@ -121,7 +121,8 @@ class Ledger:
         if not math.isfinite(raw):
             raise UsageError(f"the reward of {attempt} is {raw}; a reward is a finite number")
         with self._bank.transaction():
-            if self.receipt(attempt) is None or self.booked(attempt) is not None:
+            receipt = self.receipt(attempt)
+            if receipt is None or self.booked(attempt) is not None:
                 return 0
             credit = self._credited(stage, raw)
             usual = self._norm(stage, "credit").mean
@@ -130,11 +131,12 @@ class Ledger:
                 also=also, counts=counts,
             )  # fmt: skip
             self._book(attempt, booked, "credit", f"{stage} reward {raw:+.3f}")
+            items = self._items(attempt, also) if counts else []
             if counts:
                 self._learn_norms(booked)
-                for item in self._items(attempt, also):
-                    self._teach(attempt, item, booked)
-            return len(self._items(attempt, also)) if counts else 0
+            for item in items:
+                self._teach(item, receipt.states, booked)
+            return len(items)
 
     def take_back(self, attempts: Iterable[str], why: str) -> int:
         """Let these attempts' rewards teach nothing any more; how many did."""
@@ -207,9 +209,8 @@ class Ledger:
     def _save_norm(self, stage: str, what: str, norm: Norm) -> None:
         self._database.run("INSERT OR REPLACE INTO norms VALUES (?, ?, ?, ?, ?)", stage, what, *norm)
 
-    def _teach(self, attempt: str, item: str, booked: Booked) -> None:
-        receipt = self.receipt(attempt)
-        for state in receipt.states if receipt else (OVERALL,):
+    def _teach(self, item: str, states: Sequence[str], booked: Booked) -> None:
+        for state in states:
             key = (item, booked.stage, state)
             found = self._database.row(
                 "SELECT q, total, n FROM item_values WHERE item = ? AND stage = ? AND state = ?", *key

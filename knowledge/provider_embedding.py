@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from evolve.deadline import within
 from evolve.errors import ModelError
 from evolve.provider import ProviderModel, quiet_litellm
 from evolve.retry import LONGEST_PAUSE, Retries
@@ -89,16 +90,22 @@ class ProviderEmbedding:
         return vectors
 
     def _call(self, texts: Sequence[str]) -> BaseModel:
-        response: BaseModel = quiet_litellm().embedding(
-            model=self._model.name,
-            input=list(texts),
-            encoding_format="float",
-            timeout=SECONDS,
-            api_key=self._model.key,
-            drop_params=True,
-            num_retries=0,
-        )
-        return response
+        """One try in a thread of its own: one that drips bytes is cut off, and litellm's event loop stays there."""
+        litellm = quiet_litellm()
+
+        def answer() -> BaseModel:
+            response: BaseModel = litellm.embedding(
+                model=self._model.name,
+                input=list(texts),
+                encoding_format="float",
+                timeout=SECONDS + 1,
+                api_key=self._model.key,
+                drop_params=True,
+                num_retries=0,
+            )
+            return response
+
+        return within(SECONDS, answer)
 
 
 class _Vector(BaseModel):

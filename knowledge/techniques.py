@@ -14,6 +14,9 @@ from knowledge.distil import FAILURE, TRACE, steps
 
 CAUTION = 2
 """As many observations of no gain are assumed before the first."""
+TRUSTED = ("active", "superseded", "expired")
+"""Statuses of records that still count as observations of their technique."""
+OBSERVED = f"kind IN ('{TRACE}', '{FAILURE}') AND status IN {TRUSTED}"
 SUMS = "tries, failures, n, weight, failed, gained, total, squares"
 
 
@@ -121,8 +124,8 @@ class Techniques:
     def counted(self, domain: str, state: str, hardware: str, task: str) -> dict[str, Statistics]:
         """Technique -> what the records say."""
         rows = self._database.rows(
-            "SELECT technique, kind, gain FROM records WHERE domain = ? AND state = ? AND hardware = ? AND task = ?"
-            " AND kind IN ('trace', 'failure') AND status IN ('active', 'superseded', 'expired') ORDER BY n",
+            f"SELECT technique, kind, gain FROM records WHERE {OBSERVED}"  # noqa: S608  a constant
+            " AND domain = ? AND state = ? AND hardware = ? AND task = ? ORDER BY n",
             domain, state, hardware, task,
         )  # fmt: skip
         found: dict[str, Statistics] = {}
@@ -165,9 +168,8 @@ class Techniques:
     def sources(self, group: Group, limit: int) -> list[str]:
         """The latest attempts that a group rests on, oldest first."""
         rows = self._database.rows(
-            "SELECT source, technique FROM records WHERE domain = ? AND state = ? AND hardware = ?"
-            " AND kind IN ('trace', 'failure') AND status IN ('active', 'superseded', 'expired')"
-            " AND instr(technique, ?) ORDER BY n DESC",
+            f"SELECT source, technique FROM records WHERE {OBSERVED}"  # noqa: S608  a constant
+            " AND domain = ? AND state = ? AND hardware = ? AND instr(technique, ?) ORDER BY n DESC",
             group.domain, group.state, group.hardware, group.technique,
         )  # fmt: skip
         latest = (source for source, chain in rows if group.technique in steps(chain))

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 import numpy as np
 
 from evolve.types import Experience
-from knowledge.bank import ACTIVE, TRUSTED, Bank, Held, keyed
+from knowledge.bank import ACTIVE, Bank, Held, keyed
 from knowledge.distil import FAILURE, TRACE
 from knowledge.hygiene import Hygiene
 from knowledge.ledger import MERGED, Booked, Ledger, Line
 from knowledge.log import CREDIT, LINK, RECORD, parted
+from knowledge.techniques import TRUSTED
 from knowledge.timeline import Timeline
 from knowledge.values import ALPHA, INFEASIBLE, OVERALL
 

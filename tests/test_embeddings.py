@@ -102,6 +102,16 @@ def refuses(status: int, message: str, *, code: str = "", after: str = "") -> Be
     return lambda handler: handler.send(status, body, {"retry-after": after} if after else {})
 
 
+def drips(handler: _Handler) -> None:
+    """Keeps every read time-out of the client from firing and never ends."""
+    handler.send_response(200)
+    handler.send_header("content-length", "100000")
+    handler.end_headers()
+    while not handler.server.stopped.wait(0.05):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+
+
 def hangs(handler: _Handler) -> None:
     handler.server.stopped.wait()
 
@@ -403,3 +413,10 @@ def test_opening_the_embedding_without_a_model_loads_none_of_the_heavy_libraries
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_provider_that_drips_bytes_is_cut_off(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.provider_embedding.SECONDS", 0.3)
+    provider.behaviours = [drips]
+    with pytest.raises(ModelError, match=r"did not answer within 0\.3 s"):
+        ProviderEmbedding("openai/tiny").embed(["a text"])

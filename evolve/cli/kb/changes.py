@@ -68,9 +68,7 @@ def diff(
     """Compare two points of the history. What was added, removed, changed, and how."""
     with opened(kb) as memory:
         start, end = memory.timeline.point(earlier), memory.timeline.point(later) if later else present(memory)
-        found = memory.timeline.diff(min(start, end), max(start, end))
-    if start > end:
-        found = [each._replace(before=each.after, after=each.before) for each in found]
+        found = memory.timeline.diff(start, end)
     if json:
         print_json([as_json(each) for each in found])
     elif found:

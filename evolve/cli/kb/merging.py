@@ -46,7 +46,7 @@ def merge(
             _print_groups(memory, alike, json=json)
             return
         groups = memory.hygiene.same() if everything else [_chosen(memory, ids or [])]
-        merged = {keep: _merged(memory, keep, others, why) for keep, *others in groups}
+        merged = {keep: memory.hygiene.merge(keep, others, why or "duplicates") for keep, *others in groups}
         first = next((others[0] for others in merged.values() if others), "")
         undo = undoing(memory, first, "merge") if first else None
     if json:
@@ -62,12 +62,6 @@ def _chosen(memory: "Upkeep", ids: "Sequence[str]") -> list[str]:
     if len(names) == 1:
         raise UsageError(f"that is {names[0]} alone; give what stays and what it is to stand for")
     return names
-
-
-def _merged(memory: "Upkeep", keep: str, others: "Sequence[str]", why: str) -> list[str]:
-    if (status := memory.show(keep).status) != "active":
-        raise UsageError(f"{keep} is {status}; keep one that is found, or `evolve kb restore {keep}` first")
-    return memory.hygiene.merge(keep, others, why or "duplicates")
 
 
 def _print_groups(memory: "Upkeep", alike: float, *, json: bool) -> None:

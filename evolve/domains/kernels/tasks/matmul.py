@@ -44,7 +44,7 @@ def error(a: Array, b: Array, **_dims: int) -> Array:
     """
     squares = reference(np.square(a), np.square(b))
     largest = np.abs(a).max() * np.abs(b).max()
-    return np.asarray(2.0**-25 * np.sqrt(a.shape[1] * (squares / 2 + reference(a, b) ** 2 / 3 + largest**2 / 2)))
+    return np.asarray(2.0**-25 * np.sqrt(a.shape[1] * (squares / 2 + reference(a, b) ** 2 / 3 + largest**2 / 4)))
 
 
 def torch_peer(torch: Any, a: Any, b: Any, **_dims: int) -> Any:
