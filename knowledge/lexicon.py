@@ -9,10 +9,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from knowledge.database import Database
-from knowledge.embed import words
+from knowledge.stems import stems
 
 MOST_WORDS = 64
 """Distinct words of a query that count."""
@@ -34,15 +33,15 @@ class Lexicon:
 
     def put(self, n: int, keys: str) -> None:
         """Let record `n` be found by the words of `keys` alone. Within a transaction."""
-        stems = _stems(keys)
-        text = " ".join(stems)
+        found = stems(keys)
+        text = " ".join(found)
         before = self._text(n)
         if before == text:
             return
         if before is not None:
             self.drop(n)
         self._database.run("INSERT INTO words (rowid, keys) VALUES (?, ?)", n, text)
-        self._count(stems, 1)
+        self._count(found, 1)
 
     def drop(self, n: int) -> None:
         """Let record `n` no longer be found. Within a transaction."""
@@ -61,8 +60,8 @@ class Lexicon:
         found = self._database.row("SELECT keys FROM words WHERE rowid = ?", n)
         return found[0] if found else None
 
-    def _count(self, stems: Sequence[str], sign: int) -> None:
-        counts = dict.fromkeys(sorted(set(stems)), sign) | {RECORDS: sign, LENGTHS: sign * len(stems)}
+    def _count(self, found: Sequence[str], sign: int) -> None:
+        counts = dict.fromkeys(sorted(set(found)), sign) | {RECORDS: sign, LENGTHS: sign * len(found)}
         told = json.dumps(counts)
         self._database.run(
             "INSERT INTO terms SELECT key, value FROM json_each(?) WHERE true"
@@ -78,7 +77,7 @@ class Query:
 
     def __init__(self, database: Database, text: str) -> None:
         self._database = database
-        asked = list(dict.fromkeys(_stems(text)))[:MOST_WORDS]
+        asked = list(dict.fromkeys(stems(text)))[:MOST_WORDS]
         rows = database.rows(
             "SELECT t.term, t.n FROM json_each(?) AS asked CROSS JOIN terms t ON t.term = asked.value",
             json.dumps([*asked, RECORDS, LENGTHS]),
@@ -136,18 +135,7 @@ def _leading(known: Mapping[str, int], enough: int | None) -> list[str]:
     return leading
 
 
-def _bm25(weights: Mapping[str, float], stems: Sequence[str], mean: float) -> float:
-    counts = Counter(filter(weights.__contains__, stems))
-    lack = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * len(stems) / mean)
+def _bm25(weights: Mapping[str, float], words: Sequence[str], mean: float) -> float:
+    counts = Counter(filter(weights.__contains__, words))
+    lack = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * len(words) / mean)
     return sum(weights[stem] * n * (SATURATION + 1) / (n + lack) for stem, n in counts.items())
-
-
-def _stems(text: str) -> list[str]:
-    return [_stem(word) for word in words(text)]
-
-
-@lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
-    from snowballstemmer.english_stemmer import EnglishStemmer  # by name: the package prefers another when it is there
-
-    return str(EnglishStemmer().stemWord(word))  # one for each word: a stemmer is not safe from several threads
