@@ -46,6 +46,8 @@ def allowance(job: Job) -> float:
     """Wall-clock seconds after which a job is over whatever happens, the waiting for its turn not counted."""
     if not job.program:
         return job.limits.seconds + 2.0
+    if job.program == "converse":
+        return BUILD_SECONDS + float(job.request["seconds"])
     timed = job.request.get("timed") or {}
     calls = len(job.request.get("cases", ())) + 3
     own = float(timed.get("seconds", 0)) + 12 * float(job.request.get("seconds", 0))

@@ -3,3 +3,6 @@
 #include "confine.h"
 
 int confine_interpreter(void) { return confine(1); }
+
+/* Once all that it needs is loaded: no file can be opened any more. */
+int close_interpreter(void) { return close_in(); }

@@ -20,10 +20,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import command, frames, machine, measure, peaks, peers, profile, runner, spawn, targets
+from . import command, converse, frames, machine, measure, peaks, peers, profile, runner, spawn, targets
 from .job import Job, Place
 
-PROGRAMS = {"measure": measure.run, "peaks": peaks.run, "peers": peers.run, "profile": profile.run}
+PROGRAMS = {
+    "converse": converse.run,
+    "measure": measure.run,
+    "peaks": peaks.run,
+    "peers": peers.run,
+    "profile": profile.run,
+}
 LEFTOVERS = (Path("/tmp"), Path("/dev/shm"), Path("/var/tmp"))  # noqa: S108 - what an isolated candidate can write
 
 
