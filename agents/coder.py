@@ -7,21 +7,15 @@ fenced data, code without its comments; never the system message. Each part is c
 
 import re
 from collections.abc import Mapping
-from functools import cached_property
-from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 from agents.reply import Reply, functions, parse
+from agents.templates import Templates, clipped
 from agents.writer import Brief, Draft
-from evolve.errors import UsageError
 from evolve.types import Attempt, Candidate, Cost, Message, Model, Prompt
 from knowledge.comments import without_comments
 from knowledge.render import as_data
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 TURNS = 2
 """The answer, and one repair of an unusable one."""
@@ -43,7 +37,7 @@ class Coder:
     ) -> None:
         """`prompts`: a folder whose templates replace ours of the same name."""
         self._model = model
-        self._prompts = prompts
+        self._templates = Templates(prompts, longest_feedback=LONGEST_FEEDBACK, longest_code=LONGEST_CODE)
         self._max_tokens = max_tokens
         self._temperature = temperature
 
@@ -76,7 +70,7 @@ class Coder:
 
     def _opening(self, brief: Brief, shown: Mapping[str, str]) -> tuple[Message, ...]:
         last = _news(brief)
-        user = self._render(
+        user = self._templates.render(
             "refine.j2" if brief.parent else "draft.j2",
             task=brief.task,
             parent=brief.parent,
@@ -86,33 +80,12 @@ class Coder:
             experiences=as_data(brief.recalled, tokens=EXPERIENCE_TOKENS),
             edits=_long(shown),
         )
-        return (Message(role="system", content=self._render("system.j2")), Message(role="user", content=user))
+        return (Message(role="system", content=self._templates.render("system.j2")), Message(role="user", content=user))
 
     def _repair(self, text: str, problem: str, shown: Mapping[str, str]) -> tuple[Message, ...]:
-        said = Message(role="assistant", content=_clipped(text, LONGEST_CODE) or "(nothing)")
-        request = self._render("repair.j2", problem=problem, files=shown, edits=_long(shown))
+        said = Message(role="assistant", content=clipped(text, LONGEST_CODE) or "(nothing)")
+        request = self._templates.render("repair.j2", problem=problem, files=shown, edits=_long(shown))
         return (said, Message(role="user", content=request))
-
-    def _render(self, template: str, **values: object) -> str:
-        from jinja2 import TemplateError
-
-        try:
-            return self._environment.get_template(template).render(**values).strip()
-        except TemplateError as error:
-            raise UsageError(f"the prompt template {template} cannot be used: {error}") from error
-
-    @cached_property
-    def _environment(self) -> "Environment":
-        from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
-
-        own = FunctionLoader(_template)
-        loader = ChoiceLoader([FileSystemLoader(self._prompts), own]) if self._prompts else own
-        environment = Environment(  # noqa: S701 - prompts are no HTML
-            loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        environment.filters |= {"fenced": _fenced, "clipped": _clipped, "language": _language}
-        environment.globals |= {"longest_feedback": LONGEST_FEEDBACK, "longest_code": LONGEST_CODE}
-        return environment
 
 
 def _shown(brief: Brief) -> dict[str, str]:
@@ -152,28 +125,3 @@ def _bare(name: str, code: str) -> str:
     flags = _FLAGS.match(code)
     lines = [line.rstrip() for line in without_comments(name, code).splitlines()]
     return (f"{flags[0].strip()}\n" if flags else "") + "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _fenced(text: str, language: str = "") -> str:
-    """A fence that nothing in the text can close."""
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    mark = "`" * (longest + 1)
-    return f"{mark}{language}\n{text.rstrip()}\n{mark}"
-
-
-def _clipped(text: str, characters: int) -> str:
-    """The beginning and, a quarter as long, the end."""
-    text = text.strip("\n")
-    if len(text) <= characters:
-        return text
-    tail = characters // 5
-    return f"{text[: characters - tail]}\n[... {len(text) - characters} characters left out ...]\n{text[-tail:]}"
-
-
-def _language(name: str) -> str:
-    return PurePosixPath(name).suffix.lstrip(".")
-
-
-def _template(name: str) -> str | None:
-    source = resources.files("agents") / "prompts" / name
-    return source.read_text(encoding="utf-8") if source.is_file() else None

@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from evolve.errors import BudgetExceededError, UsageError
-from evolve.journal import Journal
 from evolve.types import Completion, Cost, Frozen, Model, Prompt
 
 CHARACTERS_PER_TOKEN = 3
@@ -32,10 +32,20 @@ class Ceilings(Frozen):
         return self
 
 
+class Ledger(Protocol):
+    """What a budget and a meter need of a run's journal."""
+
+    def fact(self, key: str, default: str = "") -> str: ...
+    def record_fact(self, key: str, value: str) -> None: ...
+    def spent(self) -> Cost: ...
+    def completion(self, key: str) -> Completion | None: ...
+    def record_call(self, prompt: Prompt, completion: Completion) -> None: ...
+
+
 class Budget:
     """What is left. Thread-safe; what was spent before a resumption is read from the journal."""
 
-    def __init__(self, ceilings: Ceilings, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ceilings: Ceilings, journal: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
         self._ceilings = ceilings
         self._journal = journal
         self._clock = clock
@@ -112,7 +122,7 @@ class Budget:
 class MeteredModel:
     """A model within the budget whose answers are journalled: a call that had answered is never paid again."""
 
-    def __init__(self, model: Model, journal: Journal, budget: Budget) -> None:
+    def __init__(self, model: Model, journal: Ledger, budget: Budget) -> None:
         self._model = model
         self._journal = journal
         self._budget = budget

@@ -1,0 +1,1 @@
+"""Meta-evolution: the loop in which memory architectures are the candidates."""

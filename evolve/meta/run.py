@@ -1,0 +1,102 @@
+"""A run of meta-evolution: a folder that can be started, killed and taken up again.
+
+meta.json           what was asked for
+journal.db          everything that happened
+winner.py           the best architecture's module, once the run has ended
+winner.json         its name and parameters, and what it is made of
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from evolve.domains.memory.exam import Exam
+from evolve.errors import StorageError, UsageError
+from evolve.home import home
+from evolve.types import Frozen
+from knowledge.lock import locked
+
+SETTINGS = "meta.json"
+JOURNAL = "journal.db"
+
+
+class Settings(Frozen):
+    """What was asked for; enough to take the run up again."""
+
+    run: str
+    data: str
+    """File of the conversations; made up where it is empty."""
+    exams: str
+    """A digest of them."""
+    model: str
+    seed: int
+    children: int | None
+    minutes: float | None
+    tokens: int | None = None
+    usd: float | None = None
+    sandbox: str
+
+
+class Run:
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """Raises StorageError where there can be no folder."""
+        folder = runs_folder() / settings.run
+        try:
+            folder.mkdir(parents=True)
+            (folder / SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")
+        except OSError as error:
+            raise StorageError(f"the run folder {folder} cannot be written: {error.strerror}") from error
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, name: str) -> Self:
+        """By id or by a prefix of it that is unique. Raises UsageError."""
+        known = sorted(path.parent.name for path in runs_folder().glob(f"*/{SETTINGS}"))
+        matches = [run for run in known if run.startswith(name)]
+        if len(matches) != 1:
+            which = "fits several runs" if matches else "is no run of `evolve meta`"
+            raise UsageError(f"{name!r} {which}; there are: {', '.join((matches or known)[-8:]) or 'none yet'}")
+        folder = runs_folder() / matches[0]
+        try:
+            return cls(folder, Settings.model_validate_json((folder / SETTINGS).read_text()))
+        except (OSError, ValidationError) as error:
+            raise UsageError(f"{folder / SETTINGS} is damaged; start another run") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Raises UsageError while another process works on the run."""
+        try:
+            with locked(self.folder / ".lock", seconds=0.0):
+                yield
+        except StorageError as error:
+            if "was held" not in str(error):
+                raise
+            raise UsageError(f"run {self.settings.run} is being worked on by another process") from error
+
+
+def runs_folder() -> Path:
+    return home() / "meta"
+
+
+def new_name() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def digest(exams: Sequence[Exam]) -> str:
+    """Changes when what is examined does."""
+    told = hashlib.sha256()
+    for exam in sorted(exams, key=lambda exam: exam.name):
+        told.update(repr((exam.name, exam.events)).encode(errors="replace"))
+        told.update(repr([(each.query, sorted(each.gold)) for each in exam.questions]).encode(errors="replace"))
+    return told.hexdigest()[:16]
