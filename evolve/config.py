@@ -16,11 +16,18 @@ from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
 from evolve.plugins import Options, all_tasks, load_domains, select
 from evolve.run import JOURNAL, Run, Settings
+from knowledge.architecture import DesignError, MemoryArchitecture
+from knowledge.charge import is_shipped
+from knowledge.design import Design, built
 from knowledge.upkeep import Upkeep
 from sandboxes import Isolation
 
 OFFLINE = "offline"
 """The model name of the search that needs no model."""
+REDESIGNS = 12
+"""Children that a run breeds when it looks for a better memory architecture."""
+REDESIGN_SECONDS = 300.0
+"""After which a run tries no other."""
 SERVERS = ("http://", "https://")
 """How an address begins, where a folder could be given."""
 
@@ -71,12 +78,15 @@ def new_settings(
     embedding: str,
     seed: int | None,
     hold_out: bool,
+    meta_every: int = 0,
     domains: list[str],
     options: Options | None = None,
 ) -> Settings:
     """Raises UsageError for anything that cannot work, before a folder is made."""
     if parallel < 1:
         raise UsageError(f"--parallel is {parallel}; give at least 1")
+    if meta_every < 0:
+        raise UsageError(f"--meta-every is {meta_every}; give a number of attempts, or 0 for never")
     chosen = tuple(select(all_tasks(load_domains(domains, options)), tasks, tier))
     return Settings(
         run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
@@ -89,6 +99,7 @@ def new_settings(
         embedding=embedding,
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         hold_out=chosen if hold_out else (),
+        meta_every=meta_every,
         domains=tuple(str(Path(file).resolve()) + ":" + name for file, _, name in (d.rpartition(":") for d in domains)),
         options=options or {},
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -135,9 +146,21 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
                 journal=journal,
                 budget=budget,
                 hold_out=frozenset(settings.hold_out),
+                redesign=lambda: _redesigned(memory, settings.seed),
+                redesign_every=settings.meta_every,
                 listen=listen,
             ),
         )
+
+
+def _redesigned(memory: Upkeep, seed: int) -> str:
+    from evolve.meta.live import evolve_base
+
+    deadline = time.monotonic() + REDESIGN_SECONDS
+    try:
+        return evolve_base(memory, children=REDESIGNS, seed=seed, deadline=deadline).reason
+    except UsageError as fault:  # what is in charge cannot work here, and no run ends by that
+        return f"no better memory architecture was looked for: {fault}"
 
 
 def open_sandbox(kind: str, *, parallel: int = 1, needs: frozenset[str] = frozenset()) -> Isolation:
@@ -157,7 +180,24 @@ def open_kb(where: str | Path | None, embedding: str = "") -> Upkeep:
     server = str(where) if where and _is_server(str(where)) else ""
     folder = default_kb() if server or not where else Path(where)
     with found_at_the_start():
-        return Upkeep.open(folder, embedding=embedding, server=server)
+        return Upkeep.open(folder, embedding=embedding, server=server, open_design=open_design)
+
+
+def open_design(design: Design) -> MemoryArchitecture:
+    """A memory architecture ready to serve a base: what is shipped works here, anything else in a sandbox of its own.
+
+    Raises DesignError where it is broken, UsageError where no sandbox works.
+    """
+    from evolve.domains.memory.lint import violations
+    from evolve.domains.memory.remote import Remote
+
+    if is_shipped(design):
+        return built(design)
+    if found := violations(design, ()):
+        raise DesignError("import", found[0])
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(open_sandbox("auto"))
+        return Remote(design, sandbox, close=stack.pop_all().close)
 
 
 def _is_server(where: str) -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REFLECT_EVERY = 8
 """Rounds between two reflections."""
+REDESIGNED = "redesigned"
+"""What the journal notes: attempts that had been made when a better memory architecture was last looked for."""
 START_POINTS = 6
 """How many of a task's best candidates may be refined."""
 
@@ -163,13 +165,24 @@ class Orchestrator:
             return END
         for attempt in state["failed"]:
             self.stopped = str(self._attempts.failures.get(attempt, ""))
-        return "reflect" if self.stopped or state["round"] % REFLECT_EVERY == 0 else "schedule"
+        due = state["round"] % REFLECT_EVERY == 0 or self._redesign_is_due()
+        return "reflect" if self.stopped or due else "schedule"
 
     def reflect(self, state: Position) -> dict[str, Any]:
         del state
         self._parts.listen(Step("reflect"))
         self._parts.memory.reflect(run=self._parts.run)
+        if self._redesign_is_due():
+            self._parts.listen(Step("reflect", text=self._parts.redesign()))
+            self._parts.journal.record_fact(REDESIGNED, str(self._planned()))
         return {"planned": []}
+
+    def _redesign_is_due(self) -> bool:
+        since = self._planned() - int(self._parts.journal.fact(REDESIGNED, "0"))
+        return 0 < self._parts.redesign_every <= since
+
+    def _planned(self) -> int:
+        return sum(self._parts.journal.standing(task).planned for task in self._parts.tasks)
 
     def after_reflecting(self, state: Position) -> str:
         del state

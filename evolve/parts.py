@@ -41,6 +41,10 @@ class Parts(NamedTuple):
     budget: Budget
     hold_out: frozenset[str]
     """Tasks whose own experiences are kept from the writer."""
+    redesign: Callable[[], str]
+    """Looks for a better memory architecture for the knowledge base; says what came of it."""
+    redesign_every: int
+    """Attempts after which that is done again; 0: never."""
     listen: Listener
 
     def domain_of(self, task: str) -> Domain:

@@ -50,6 +50,8 @@ class Settings(Frozen):
     """What the knowledge base is asked to find by; its own without."""
     seed: int
     hold_out: tuple[str, ...] = ()
+    meta_every: int = 0
+    """Attempts after which a better memory architecture is looked for; 0: never."""
     domains: tuple[str, ...] = ()
     """Domains given as `path/to/file.py:Class`, beside the installed ones."""
     options: Mapping[str, Mapping[str, str]] = {}

@@ -175,7 +175,8 @@ class Experience(Frozen):
 
     id: str
     kind: str
-    """`trace` (feasible code), `failure`, `insight` (distilled from several), `lore` (documents)."""
+    """`trace` (feasible code), `failure`, `insight` (distilled from several), `lore` (documents), or what an installed
+    memory architecture calls it."""
     text: str
     task: str = ""
     domain: str = ""
@@ -202,6 +203,7 @@ class Recalled(NamedTuple):
 
     experience: Experience
     similarity: float
+    """To what was asked; where an installed memory architecture picked it, its score."""
     value: float
     """Learnt value at this stage, higher helped more; 0 when untried."""
     why: str

@@ -19,6 +19,7 @@ from evolve.types import Experience, Frozen
 from knowledge import log as subjects
 from knowledge.database import BUSY_SECONDS, Database
 from knowledge.distil import FAILURE, TRACE, content_hash
+from knowledge.layer import Layer
 from knowledge.lexicon import Lexicon
 from knowledge.log import Log, subject
 from knowledge.techniques import TRUSTED, Techniques
@@ -84,6 +85,7 @@ class Bank:
         self.lexicon = Lexicon(self.database)
         self.vectors = Vectors(self.database)
         self.techniques = Techniques(self.database)
+        self.layer = Layer(self.database)
         self._depth = 0
 
     def close(self) -> None:

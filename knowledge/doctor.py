@@ -10,7 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -18,18 +18,22 @@ from evolve.errors import StorageError
 from evolve.types import Experience
 from knowledge import log as subjects
 from knowledge.bank import GONE, Bank, Held
+from knowledge.charge import InCharge
 from knowledge.hygiene import Hygiene
 from knowledge.ledger import MERGED, Booked, Ledger
 from knowledge.log import BASE, parted
 from knowledge.schema import TABLES
 from knowledge.techniques import SUMS
 from knowledge.timeline import Timeline
+from knowledge.wire import record_in
 
 MEND = "`evolve kb doctor --fix` makes it from the log again"
 COPY = "put a copy of the file back, or import an export into a new base"
 REBUILD = "`evolve kb rebuild` makes them again"
 NEAR = 1e-9
 """Sums of floats that were added in another order differ by less, in parts of them."""
+PARTS = {subjects.LINK: 3, subjects.MEMORY: 2, subjects.STATE: 2, subjects.TOLD: 3}
+"""Kind of subjects that are named by a list -> how many names are in it."""
 NAMED = 3
 """How many of those concerned a finding names."""
 
@@ -66,6 +70,7 @@ FOLLOWING = (
     Table("records", "id", RECORD, where=f"status != '{GONE}'"),
     Table("records", "id", "n, seq, status", where=f"status = '{GONE}'"),
     Table("links", "source, rel, target", "weight"),
+    Table("layer", "architecture, id", "n, item, seq"),
     Table("credits", "attempt", "time, stage, raw, credit, advantage, also, counts"),
     Table("item_values", "item, stage, state", "n", ("q", "total")),
     Table("norms", "stage, what", "n", ("mean", "m2"), where="n > 0"),
@@ -133,7 +138,7 @@ def _file(bank: Bank) -> Iterator[Finding]:
 
 REFERENCES = {
     "events tell of records": "SELECT record FROM events WHERE record IS NOT NULL",
-    "receipts show records": "SELECT item FROM receipt_items",
+    "receipts show records": "SELECT item FROM receipt_items WHERE item NOT GLOB 'mem-*'",  # see `layer.ITEM`
     "credits teach records": "SELECT also FROM credits WHERE also IS NOT NULL",
     "links tie records": "SELECT source FROM links UNION SELECT target FROM links",
 }
@@ -265,13 +270,13 @@ def _unreadable(bank: Bank) -> list[str]:
 
 def _named(name: str) -> bool:
     kind, own = parted(name)
-    if kind != subjects.LINK:
-        return kind in {subjects.RECORD, subjects.CREDIT}
+    if kind not in PARTS:
+        return kind in {subjects.RECORD, subjects.CREDIT, subjects.ARCHITECTURE}
     try:
-        ends = json.loads(own)
+        parts = json.loads(own)
     except ValueError:
         return False
-    return isinstance(ends, list) and len(ends) == len(("source", "rel", "target"))
+    return isinstance(parts, list) and len(parts) == PARTS[kind] and all(isinstance(part, str) for part in parts)
 
 
 def _is_state(kind: str, name: str, data: str) -> bool:
@@ -281,10 +286,23 @@ def _is_state(kind: str, name: str, data: str) -> bool:
                 return Held.model_validate_json(data).experience.id == name
             case subjects.CREDIT:
                 return bool(Booked.model_validate_json(data))
-            case _:
+            case subjects.LINK:
                 return isinstance(json.loads(data)["weight"], int | float)
+            case _:
+                return _is_kept(kind, name, json.loads(data))
     except (ValidationError, ValueError, KeyError, TypeError):
         return False
+
+
+def _is_kept(kind: str, name: str, told: Any) -> bool:
+    """Of what belongs to memory architectures."""
+    match kind:
+        case subjects.MEMORY:
+            return record_in(told).id == str(json.loads(name)[1])
+        case subjects.ARCHITECTURE:
+            return bool(InCharge.model_validate(told))
+        case _:
+            return isinstance(told, dict) and (kind == subjects.TOLD or "value" in told)
 
 
 def _told(bank: Bank, table: Table) -> str:

@@ -2,7 +2,8 @@
 
 One line of JSON for each event, record, link and receipt (with its credit), oldest first, and a page for each insight
 that can be found. The same content gives the same bytes. Not in it: the log (history stays with the base), vectors and
-values (they follow from the rest), and what was rolled back or erased, of which the name alone is told, since events
+values (they follow from the rest), what memory architectures keep (one that is installed elsewhere makes it anew from
+the events), and what was rolled back or erased, of which the name alone is told, since events
 and receipts may refer to it.
 """
 

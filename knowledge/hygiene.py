@@ -175,6 +175,8 @@ class Hygiene:
         rows("UPDATE log SET data = NULL WHERE subject = ?", name)
         self._bank.apply(record, self._bank.log.append(name, "erase", why, stub), stub)
         rows("UPDATE events SET data = '{}' WHERE record = ?", record)
+        learnt_from = rows("SELECT id FROM events WHERE record = ? AND kind = 'attempt'", record)
+        self._bank.layer.erase([attempt for (attempt,) in learnt_from], why)
         if stub is None:
             rows("UPDATE records SET keyed = '' WHERE id = ?", record)
         for (text,) in texts:

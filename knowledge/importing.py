@@ -28,6 +28,7 @@ from knowledge.exchange import (
     check_format,
     record_text,
 )
+from knowledge.layer import ITEM
 from knowledge.ledger import MERGED, Booked, Ledger, Line, Receipt
 from knowledge.log import subject
 from knowledge.reasons import Why
@@ -226,7 +227,8 @@ class _Merge:
 
     def _receipt(self, text: bytes) -> str:
         line = _parsed(ReceiptLine, text)
-        self._must_know(*(item.item for item in line.items), line.credit.also if line.credit else None)
+        also = line.credit.also if line.credit else None
+        self._must_know(*(item.item for item in line.items if not item.item.startswith(ITEM)), also)
         receipt = Receipt(line.attempt, line.time, line.task, line.stage, tuple(line.states))
         items = [Line(item.item, item.similarity, item.value, _reason(item.why)) for item in line.items]
         known = self._ledger.receipt(line.attempt)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from evolve.errors import NotFoundError, StorageError, UsageError
 from evolve.types import Experience
 from knowledge import log as subjects
-from knowledge.bank import ACTIVE, KEPT, Bank, Card
+from knowledge.bank import ACTIVE, KEPT, Bank, Card, Held
 from knowledge.embed import Embedding
 from knowledge.embedding_models import agrees, open_embedding, probe
 from knowledge.hygiene import Hygiene
 from knowledge.index import open_index
+from knowledge.layer import Kept, item
 from knowledge.ledger import Ledger
 from knowledge.log import subject
 from knowledge.meter import Meter, Total
@@ -237,7 +238,7 @@ class Library:
 
         Raises UsageError where several begin so, NotFoundError where none does.
         """
-        known = self._bank.beginning(name)
+        known = self._bank.beginning(name) + self._bank.layer.beginning(name)
         if name in known or len(known) == 1:
             return name if name in known else known[0]
         if known:
@@ -264,8 +265,7 @@ class Library:
         receipt = self._ledger.receipt(name)
         if receipt is not None:
             return self._why_attempt(name)
-        held = self._bank.held(name)
-        if held is None:
+        if self._bank.held(name) is None and self._bank.layer.find(name) is None:
             known = self._bank.newest(NAMES) + self._ledger.newest(NAMES)
             raise NotFoundError.among("experience or attempt", name, known)
         return self._why_experience(name)
@@ -287,9 +287,14 @@ class Library:
             learnt=self._bank.learnt_from(name) or "",
         )
 
+    def subject_of(self, name: str) -> str:
+        """The subject of the log that an item is."""
+        kept = self._bank.layer.find(name)
+        return kept.subject if kept else subject(subjects.RECORD, name)
+
     def _why_experience(self, name: str) -> Reasons:
         hit = self.show(name)
-        lines = reversed(self._bank.log.lines(subject(subjects.RECORD, name), limit=LATEST))
+        lines = reversed(self._bank.log.lines(self.subject_of(name), limit=LATEST))
         return Reasons(
             name=name,
             kind=hit.experience.kind,
@@ -298,7 +303,7 @@ class Library:
             stage=hit.experience.stage,
             task=hit.experience.task,
             sources=hit.experience.sources,
-            links=tuple(self._bank.links_of(name)),
+            links=self._links(name),
             uses=tuple(self._ledger.outcomes(name, LATEST)),
             used=hit.uses,
             worth=tuple(
@@ -307,6 +312,12 @@ class Library:
             ),
             history=tuple(f"{line.seq} {line.what}: {line.why}" for line in lines),
         )
+
+    def _links(self, name: str) -> tuple[tuple[str, str], ...]:
+        kept = self._bank.layer.find(name)
+        if kept is None:
+            return tuple(self._bank.links_of(name))
+        return tuple((link.rel, item(kept.architecture, link.target)) for link in kept.record.links)
 
     def stats(self) -> Stats:
         rows = self._bank.database.rows
@@ -345,11 +356,19 @@ class Library:
         values, uses = self._ledger.by_stage(items), self._ledger.uses(items)
         found = []
         for name in items:
-            held = self._bank.held(name)
+            held: Held | Kept | None = self._bank.held(name) or self._bank.layer.find(name)
             if held is not None:
                 worth = {stage: value.q for stage, value in values.get(name, {}).items()}
-                found.append(Found(held.experience, 1.0, worth, uses.get(name, 0), held.status, ""))
+                experience = held.experience if isinstance(held, Held) else self._bank.layer.experience(held)
+                found.append(Found(experience, 1.0, worth, uses.get(name, 0), held.status, ""))
         return found
+
+    def _experience(self, name: str) -> Experience | None:
+        """By the name of an item: a native record, or one of a memory architecture."""
+        if (native := self._bank.get(name)) is not None:
+            return native
+        kept = self._bank.layer.find(name)
+        return self._bank.layer.experience(kept) if kept else None
 
 
 def _matched(match: Match) -> str:

@@ -9,6 +9,11 @@ BASE = "base"
 """Subject of lines that tell something and change no state."""
 RECORD, CREDIT, LINK = "record", "credit", "link"
 """Kinds of subjects that have a state."""
+ARCHITECTURE = "architecture"
+"""Kind of the one subject that says which memory architecture is in charge."""
+MEMORY, STATE, TOLD = "memory", "memory-state", "memory-told"
+"""Kinds of what an architecture keeps: its records, its private state, what it was told."""
+LAYER = (MEMORY, STATE, TOLD)
 
 
 class Line(NamedTuple):

@@ -1,4 +1,7 @@
-"""The knowledge base as a run sees it: recall before an attempt, credit and absorb after it, reflect now and then."""
+"""The knowledge base as a run sees it: recall before an attempt, credit and absorb after it, reflect now and then.
+
+An installed memory architecture picks what is recalled, and is told of the rest; see `architectures`.
+"""
 
 import json
 import secrets
@@ -6,13 +9,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from evolve.errors import UsageError
 from evolve.types import Attempt, Experience, Recalled, Task
 from knowledge import distil
 from knowledge.bank import ACTIVE, EXPIRED, FORGOTTEN, QUARANTINED, SUPERSEDED, Held, keyed
+from knowledge.charge import Architectures, OpenDesign, shipped
+from knowledge.history import FEEDBACK
 from knowledge.library import ANY, EMBEDDING_ID, Filters, Library
+from knowledge.meter import Use
 from knowledge.render import CHARACTERS_PER_TOKEN
 from knowledge.selection import Asked, Selection, about
 from knowledge.values import INFEASIBLE, OVERALL, POOL_FACTOR, Rule, signatures
@@ -21,8 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FEEDBACK = "feedback"
-"""Stage of what others report: no judge measured it, so it is kept apart from what one did."""
 REFLECTED = "reflected"
 """What the bank notes: the last change that insights were distilled from."""
 HIDDEN_BY_HAND = frozenset({EXPIRED, FORGOTTEN, SUPERSEDED})
@@ -38,9 +42,31 @@ class Consultation(NamedTuple):
 
 
 class Memory(Library):
-    def __init__(self, folder: Path, *, embedding: str = "", server: str = "", rule: Rule = "evokernel") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        embedding: str = "",
+        server: str = "",
+        rule: Rule = "evokernel",
+        open_design: OpenDesign = shipped,
+    ) -> None:
         super().__init__(folder, embedding=embedding, server=server)
         self._rule = rule
+        self.architectures = Architectures(self._bank, self._ledger, lambda: self._embedding.embed, open_design)
+
+    @classmethod
+    def open(cls, folder: Path, *, embedding: str = "", server: str = "", open_design: OpenDesign = shipped) -> Self:
+        """As `Library.open`. `open_design`: makes an installed memory architecture ready to work."""
+        return cls(folder, embedding=embedding, server=server, open_design=open_design)
+
+    def close(self) -> None:
+        self.architectures.close()
+        super().close()
+
+    def ready(self) -> None:
+        super().ready()
+        self.architectures.catch_up()
 
     @property
     def _selection(self) -> Selection:
@@ -69,7 +95,9 @@ class Memory(Library):
             if self._ledger.receipt(attempt) is None:
                 states = signatures(state, task.tags[0] if task.tags else task.id)
                 asked = Asked(task, stage, state, states, hardware, k, hold_out)
-                lines = self._selection.pick(asked, rng)
+                lines = self.architectures.recall(asked, rng)
+                if lines is None:
+                    lines = self._selection.pick(asked, rng)
                 self._ledger.issue(attempt, task=task.id, stage=stage, states=states, lines=lines)
             recalled = self._recalled(attempt)
             use.tokens = sum(_characters(item.experience) for item in recalled) // CHARACTERS_PER_TOKEN
@@ -79,7 +107,7 @@ class Memory(Library):
         return [
             Recalled(experience, line.similarity, line.value, line.reason.text)
             for line in self._ledger.lines(receipt)
-            if (experience := self._bank.get(line.item))
+            if (experience := self._experience(line.item))
         ]
 
     # -- after an attempt
@@ -96,6 +124,7 @@ class Memory(Library):
         with self._meter.measure("credit"), self._bank.transaction():
             self._ledger.credit(attempt, stage=stage, raw=raw, also=also, counts=not self.hygiene.tainted(parent))
             self._meter.flush()
+        self.architectures.catch_up()
 
     def absorb(
         self, *, task: Task, attempt: Attempt, parent: Attempt | None, baseline: float | None = None
@@ -106,22 +135,29 @@ class Memory(Library):
         task's own seed, with which a draft is compared.
         """
         with self._meter.measure("absorb") as use:
-            earlier = self._recipe(parent)
-            made = distil.experience(task, attempt, parent, earlier=earlier, baseline=baseline)
-            keys = f"{made.text} {made.technique} {about(task, made.stage, made.state)}"
-            vector = self._vector(keys)
-            with self._bank.transaction():
-                known = self._bank.learnt_from(attempt.id)
-                if known is None and (content := distil.content_hash(made.payload)):
-                    known = self._bank.same_content(task.id, content, made.kind)
-                self._remember(task, attempt, known or made.id)
-                if known is not None:
-                    if (there := self._bank.get(known)) is not None:
-                        return there
-                    made = made.model_copy(update={"id": known})  # it was rolled back; the event says its name
-                status = QUARANTINED if self.hygiene.tainted(attempt.candidate.parent) else ACTIVE
-                self._put(Held(experience=made, keys=keys, status=status), vector, why=attempt.id)
-                use.bytes = len(made.text) + len(made.payload)
+            learnt = self._absorb(task, attempt, parent, baseline, use)
+            self.architectures.catch_up()
+        return learnt
+
+    def _absorb(
+        self, task: Task, attempt: Attempt, parent: Attempt | None, baseline: float | None, use: Use
+    ) -> Experience:
+        earlier = self._recipe(parent)
+        made = distil.experience(task, attempt, parent, earlier=earlier, baseline=baseline)
+        keys = f"{made.text} {made.technique} {about(task, made.stage, made.state)}"
+        vector = self._vector(keys)
+        with self._bank.transaction():
+            known = self._bank.learnt_from(attempt.id)
+            if known is None and (content := distil.content_hash(made.payload)):
+                known = self._bank.same_content(task.id, content, made.kind)
+            self._remember(task, attempt, known or made.id)
+            if known is not None:
+                if (there := self._bank.get(known)) is not None:
+                    return there
+                made = made.model_copy(update={"id": known})  # it was rolled back; the event says its name
+            status = QUARANTINED if self.hygiene.tainted(attempt.candidate.parent) else ACTIVE
+            self._put(Held(experience=made, keys=keys, status=status), vector, why=attempt.id)
+            use.bytes = len(made.text) + len(made.payload)
         return made
 
     def _put(self, held: Held, vector: "NDArray[np.float32]", *, why: str, what: str = "add") -> None:
@@ -151,7 +187,10 @@ class Memory(Library):
         return known.recipe if known else distil.steps(parent.candidate.technique)
 
     def reflect(self, *, run: str) -> list[Experience]:
-        """Distil insights from what was learnt since the last time; those that are new or changed."""
+        """Distil insights from what was learnt since the last time; those that are new or changed.
+
+        An installed architecture tidies up, too.
+        """
         with self._meter.measure("reflect"):
             self.hygiene.expire_due()
             now = self._bank.seq
@@ -162,6 +201,7 @@ class Memory(Library):
                 for insight, vector in zip(fresh, vectors, strict=True):
                     self._put(Held(experience=insight, keys=insight.text), vector, why=f"reflect {run}", what="distil")
                 self._bank.note(REFLECTED, str(now))
+            self.architectures.tick(time.time())
         return fresh
 
     def _distilled(self) -> tuple[list[Experience], list[str]]:

@@ -1,7 +1,8 @@
-"""Brings a file of format 1 to the present one: all that it holds, and what can be known of what it did not.
+"""Brings a file of an earlier format to the present one: all that it holds, and what can be known of what it did not.
 
-Format 1 kept the present state of records and values and a log of words alone. Its log stays, as lines that change no
-state; each record and credit gets a line of its own after those.
+Format 2 had no memory architectures, and counted words that say nothing by themselves. Format 1 kept the present state
+of records and values and a log of words alone. Its log stays, as lines that change no state; each record and credit
+gets a line of its own after those.
 """
 
 import json
@@ -19,10 +20,11 @@ from pydantic import ValidationError
 from evolve.errors import StorageError
 from evolve.types import REFINE, Experience
 from knowledge import log as subjects
-from knowledge.bank import Bank, Held, keyed
+from knowledge.bank import ACTIVE, Bank, Held, keyed
 from knowledge.database import Database
 from knowledge.doctor import fill
 from knowledge.ledger import TICK, Booked
+from knowledge.lexicon import Lexicon
 from knowledge.log import BASE, subject
 from knowledge.reasons import Why
 from knowledge.schema import TABLES, VERSION
@@ -43,15 +45,40 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     with _transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != 1:
+        if version == VERSION:
             return
-        _put_aside(connection)
-        _facts(connection)
-        _history(connection)
-        fill(_Moved(_Within(connection)))
-        for table in OLD:
-            connection.execute(f"DROP TABLE old_{table}")
+        if version == 1:
+            _from_1(connection)
+        else:
+            _from_2(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    _put_aside(connection)
+    _facts(connection)
+    _history(connection)
+    fill(_Moved(_Within(connection)))
+    for table in OLD:
+        connection.execute(f"DROP TABLE old_{table}")
+
+
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Add the layer, and count the words again."""
+    run = connection.execute
+    for table in ("words", "terms"):
+        run(f"DROP TABLE {table}")
+    for statement in TABLES.split(";\n"):
+        if re.search(r"CREATE (VIRTUAL )?TABLE (layer|words|terms)\b", statement):
+            run(statement)
+    lexicon = Lexicon(_Within(connection))
+    for n, name, data in run(
+        "SELECT r.n, r.id, l.data FROM records r JOIN log l ON l.seq = r.seq WHERE r.status = ? ORDER BY r.n", (ACTIVE,)
+    ).fetchall():
+        try:
+            lexicon.put(n, Held.model_validate_json(data).keys)
+        except ValidationError as e:
+            raise StorageError(f"record {name} of format 2 cannot be read, so the base stays as it was: {e}") from e
 
 
 class _Within(Database):

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from evolve.types import Frozen
 
+ARCHITECTURE = "architecture"
+
 
 class Why(NamedTuple):
     """Why one item was in front of a writer."""
@@ -26,15 +28,18 @@ class Why(NamedTuple):
     score: float
     """By what it was chosen."""
     pick: str
-    """`value`, `chance`, `untried` (a slot kept for such) or `match` (values played no part)."""
+    """`value`, `chance`, `untried` (a slot kept for such), `match` (values played no part), or `architecture`: an
+    installed one picked it, by reasons of its own."""
     beat: str | None
     """What would have come instead."""
     margin: float
     """Score beyond that of the other."""
+    said: str = ""
+    """What the installed architecture gave as its reason."""
 
     @property
     def text(self) -> str:
-        words = f"similar {self.similarity:.2f} (words {self.words:+.1f}, meaning {self.meaning:+.1f})"
+        words = f"{self.said or 'picked'} (score {self.score:.2f})" if self.pick == ARCHITECTURE else self._match
         if self.pick == "match":
             return words
         if self.n:
@@ -42,14 +47,23 @@ class Why(NamedTuple):
             words += f", value {self.value:+.2f} ± {self.uncertainty:.2f} (n={self.n}, {where})"
         else:
             words += ", untried"
+        return words + self._pick
+
+    @property
+    def _match(self) -> str:
+        return f"similar {self.similarity:.2f} (words {self.words:+.1f}, meaning {self.meaning:+.1f})"
+
+    @property
+    def _pick(self) -> str:
         match self.pick:
             case "chance":
-                words += "; drawn by chance"
+                return "; drawn by chance"
             case "untried":
-                words += "; in the slot kept for what was hardly tried"
+                return "; in the slot kept for what was hardly tried"
             case _ if self.beat is not None:
-                words += f"; beat {self.beat} by {self.margin:.2f}"
-        return words
+                return f"; beat {self.beat} by {self.margin:.2f}"
+            case _:
+                return ""
 
 
 class Shown(Frozen):

@@ -1,13 +1,14 @@
 """The tables of a bank, and what each is: a truth, a projection of the log, or derived from those.
 
 Truths are only ever added to: `events`, `receipts`, `receipt_items`, `log`. The state of a subject (`record ID`,
-`credit ATTEMPT`, `link [SOURCE, REL, TARGET]`) is the data of its last line in the log; `records`, `credits` and
-`links` hold that state where queries reach it. Words, values and statistics follow from those and can be counted again.
+`credit ATTEMPT`, `link [SOURCE, REL, TARGET]`, `memory [ARCHITECTURE, RECORD]` and its kin) is the data of its last
+line in the log; `records`, `credits`, `links` and `layer` hold that state, or where it is, where queries reach it.
+Words, values and statistics follow from those and can be counted again.
 """
 
 APPLICATION = 0x45564B42
 """`EVKB` in the header of every file of ours."""
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -61,6 +62,13 @@ CREATE TABLE links (
     PRIMARY KEY (source, rel, target)
 ) WITHOUT ROWID;
 CREATE INDEX links_target ON links (target, rel);
+
+-- Projection: the line of the log at `seq` holds a record of an installed memory architecture, null where it is gone.
+-- `item` is its name among all that can be recalled.
+CREATE TABLE layer (
+    n INTEGER PRIMARY KEY, item TEXT NOT NULL UNIQUE, architecture TEXT NOT NULL, id TEXT NOT NULL,
+    seq INTEGER NOT NULL, UNIQUE (architecture, id)
+);
 
 -- Projection: how the attempts with a receipt went. `also` is credited too; `counts` is 0 once it was taken back.
 CREATE TABLE credits (

@@ -69,7 +69,10 @@ class Timeline:
         return [found for found in both if found.before != found.after]
 
     def rollback(self, seq: int, why: str) -> list[Difference]:
-        """Bring every record, link and credit back to what it was after the change `seq`; what that changed."""
+        """Bring every record, link and credit back to what it was after the change `seq`; what that changed.
+
+        So it does the memory architecture in charge and what each one keeps.
+        """
         with self._bank.transaction():
             now = self._bank.seq
             if not 0 <= seq <= now:
@@ -93,6 +96,8 @@ class Timeline:
                 self._bank.apply_link(name, data)
             case subjects.CREDIT:
                 self._ledger.apply(name, data)
+            case subjects.MEMORY:
+                self._bank.layer.apply(name, seq)
 
     def _settle(self, moved: list[Difference]) -> None:
         """Values follow from credits, and from what was merged into what."""

@@ -87,6 +87,7 @@ class Upkeep(Memory):
         done = import_(self._bank, self._ledger, self.timeline, folder, prepare=self._prepare)
         self.hygiene.break_rings(f"import {folder.name}")
         self.embed_missing()
+        self.architectures.catch_up()
         return done
 
     def examine(self) -> list[Finding]:

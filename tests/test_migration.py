@@ -9,11 +9,16 @@ import pytest
 from evolve.errors import StorageError
 from evolve.types import DRAFT, REFINE, Experience
 from knowledge.bank import Bank
+from knowledge.design import seeds
 from knowledge.doctor import examine
 from knowledge.ledger import Ledger
 from knowledge.migration import migrate
 from knowledge.timeline import Timeline
+from knowledge.upkeep import Upkeep
 from knowledge.values import ALPHA
+from tests.banks import base_in
+from tests.banks import put as learnt
+from tests.banks import recall as recalled
 
 FORMAT_1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -62,6 +67,80 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, wha
 
 INSERT INTO meta VALUES ('id', lower(hex(randomblob(8))));
 """
+FORMAT_2 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE events (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, task TEXT NOT NULL, time REAL NOT NULL, data TEXT NOT NULL,
+    record TEXT, parent TEXT
+);
+CREATE INDEX events_parent ON events (parent) WHERE parent IS NOT NULL;
+CREATE INDEX events_record ON events (record) WHERE record IS NOT NULL;
+CREATE TABLE receipts (
+    attempt TEXT PRIMARY KEY, time REAL NOT NULL, task TEXT NOT NULL, stage TEXT NOT NULL, states TEXT NOT NULL
+);
+CREATE TABLE receipt_items (
+    attempt TEXT NOT NULL REFERENCES receipts (attempt), rank INTEGER NOT NULL, item TEXT NOT NULL,
+    similarity REAL NOT NULL, value REAL NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (attempt, rank)
+) WITHOUT ROWID;
+CREATE INDEX receipt_items_item ON receipt_items (item);
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, subject TEXT NOT NULL, what TEXT NOT NULL,
+    why TEXT NOT NULL, data TEXT
+);
+CREATE INDEX log_subject ON log (subject, seq);
+CREATE TABLE records (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, status TEXT NOT NULL, kind TEXT NOT NULL,
+    task TEXT NOT NULL, domain TEXT NOT NULL, stage TEXT NOT NULL, state TEXT NOT NULL, technique TEXT NOT NULL,
+    hardware TEXT NOT NULL, score REAL, gain REAL, content TEXT NOT NULL, keyed TEXT NOT NULL, source TEXT NOT NULL,
+    time REAL NOT NULL, expires REAL
+);
+CREATE INDEX records_seq ON records (seq);
+CREATE INDEX records_content ON records (task, content);
+CREATE INDEX records_keyed ON records (keyed);
+CREATE INDEX records_expires ON records (expires) WHERE expires IS NOT NULL;
+CREATE INDEX records_state ON records (domain, kind, state, task, score) WHERE status = 'active';
+CREATE INDEX records_task ON records (domain, kind, task, score) WHERE status = 'active';
+CREATE INDEX records_group ON records (domain, state, hardware);
+CREATE INDEX records_status ON records (status, kind);
+CREATE TABLE links (
+    source TEXT NOT NULL, rel TEXT NOT NULL, target TEXT NOT NULL, weight REAL NOT NULL,
+    PRIMARY KEY (source, rel, target)
+) WITHOUT ROWID;
+CREATE INDEX links_target ON links (target, rel);
+CREATE TABLE credits (
+    attempt TEXT PRIMARY KEY, time REAL NOT NULL, stage TEXT NOT NULL, raw REAL NOT NULL, credit REAL NOT NULL,
+    advantage REAL NOT NULL, also TEXT, counts INTEGER NOT NULL
+);
+CREATE INDEX credits_also ON credits (also) WHERE also IS NOT NULL;
+CREATE INDEX credits_stage ON credits (stage, time, attempt);
+CREATE TABLE item_values (
+    item TEXT NOT NULL, stage TEXT NOT NULL, state TEXT NOT NULL, q REAL NOT NULL, total REAL NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (item, stage, state)
+) WITHOUT ROWID;
+CREATE TABLE norms (
+    stage TEXT NOT NULL, what TEXT NOT NULL, mean REAL NOT NULL, m2 REAL NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (stage, what)
+) WITHOUT ROWID;
+CREATE TABLE techniques (
+    domain TEXT NOT NULL, state TEXT NOT NULL, technique TEXT NOT NULL, hardware TEXT NOT NULL, task TEXT NOT NULL,
+    tries INTEGER NOT NULL, failures INTEGER NOT NULL, n INTEGER NOT NULL, weight REAL NOT NULL, failed REAL NOT NULL,
+    gained REAL NOT NULL, total REAL NOT NULL, squares REAL NOT NULL, changed INTEGER NOT NULL,
+    PRIMARY KEY (domain, state, technique, hardware, task)
+) WITHOUT ROWID;
+CREATE INDEX techniques_changed ON techniques (changed);
+CREATE INDEX techniques_task ON techniques (task);
+CREATE VIRTUAL TABLE words USING fts5 (keys, tokenize = 'unicode61');
+CREATE TABLE terms (term TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE vectors (
+    keyed TEXT NOT NULL, embedding TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (keyed, embedding)
+);
+CREATE TABLE meter (
+    operation TEXT PRIMARY KEY, calls INTEGER NOT NULL, tokens INTEGER NOT NULL, milliseconds REAL NOT NULL,
+    bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta VALUES ('id', lower(hex(randomblob(8))));"""
 VECTOR = np.arange(4, dtype="<f2")
 
 
@@ -316,3 +395,86 @@ def test_an_empty_base_is_moved(tmp_path: Path) -> None:
     bank = Bank(tmp_path / "bank.sqlite")
     assert examine(bank) == []
     bank.close()
+
+
+# -- from format 2
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    """A file as format 2 left it: without a layer, and with words that say nothing."""
+    with base_in(tmp_path / "new") as base:
+        learnt(base.bank, "exp-1", "the tiling of the loops")
+        learnt(base.bank, "exp-2", "these were vectorized", metrics={"gain": 0.5})
+        learnt(base.bank, "exp-3", "the fusion")
+        base.bank.set_status("exp-3", "forgotten", what="forget", why="test")
+        recalled(base.ledger, "run/9", ["exp-1", "exp-2"])
+        base.ledger.credit("run/9", stage=DRAFT, raw=1.0)
+    path = tmp_path / "bank.sqlite"
+    connection = connected(path)
+    for statement in FORMAT_2.split(";\n"):
+        connection.execute(statement)
+    connection.execute("ATTACH ? AS new", [str(tmp_path / "new" / "bank.sqlite")])
+    for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        if not table.startswith(("words", "terms", "sqlite_")):
+            connection.execute(f"DELETE FROM main.{table}")
+            connection.execute(f"INSERT INTO main.{table} SELECT * FROM new.{table}")
+    connection.execute("INSERT INTO words (rowid, keys) VALUES (1, 'the tile of the loop'), (2, 'these were vector')")
+    connection.execute("INSERT INTO terms VALUES ('the', 2), ('tile', 1), ('of', 1), ('loop', 1), ('these', 1)")
+    connection.execute("INSERT INTO terms VALUES ('were', 1), ('vector', 1), ('*', 2), ('#', 8)")
+    connection.execute("PRAGMA application_id = 0x45564B42")
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    return path
+
+
+def test_a_file_of_format_2_has_all_that_it_had_and_the_tables_of_a_new_one(second: Path, tmp_path: Path) -> None:
+    kept = ("events", "receipts", "receipt_items", "log", "records", "links", "credits", "item_values", "techniques")
+    connection = connected(second)
+    before = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in kept}
+    connection.close()
+    with base_in(tmp_path) as base, base_in(tmp_path / "new") as new:
+        rows = base.bank.database.rows
+        assert {table: rows(f"SELECT * FROM {table}") for table in kept} == before
+        tables = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
+        assert rows(tables) == new.bank.database.rows(tables)
+        for table in ("words", "terms"):
+            assert rows(f"SELECT * FROM {table}") == new.bank.database.rows(f"SELECT * FROM {table}")
+        assert examine(base.bank) == []
+        assert list(base.bank.lexicon.search("tile these", 5)) == ["exp-1"]
+
+
+def test_a_file_of_format_2_can_have_an_architecture_installed(second: Path) -> None:
+    with Upkeep.open(second.parent) as memory:
+        assert memory.architectures.installed().name == "built-in"
+        memory.architectures.install(seeds()["bm25"], "")
+        assert memory.architectures.installed().records == 2
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_move_from_format_2_that_is_interrupted_leaves_the_old_file(second: Path, steps: int) -> None:
+    connection = connected(second)
+    before = dump(connection)
+    done = 0
+
+    def stop() -> int:
+        nonlocal done
+        done += 1
+        return int(done > steps)
+
+    connection.set_progress_handler(stop, 20)
+    with pytest.raises((sqlite3.OperationalError, StorageError)):
+        migrate(connection)
+    connection.set_progress_handler(None, 0)
+    assert dump(connection) == before
+    connection.close()
+
+
+def test_a_record_of_format_2_that_cannot_be_read_stops_the_move(second: Path) -> None:
+    connection = connected(second)
+    connection.execute("UPDATE log SET data = '{' WHERE subject = 'record exp-2'")
+    before = dump(connection)
+    with pytest.raises(StorageError, match="record exp-2 of format 2 cannot be read"):
+        migrate(connection)
+    assert dump(connection) == before
+    connection.close()

@@ -19,7 +19,7 @@ import pytest
 from agents.offline import OfflineWriter
 from agents.writer import Brief, Draft, Writer
 from evolve.budget import Budget, Ceilings
-from evolve.errors import ModelError, PluginError
+from evolve.errors import ModelError, PluginError, StorageError
 from evolve.journal import Journal
 from evolve.parts import Parts, Step
 from evolve.run import JOURNAL, POSITION, Run, Settings
@@ -84,7 +84,7 @@ def parts(
                 run="r", seed=asked.seed, parallel=asked.parallel, per_task=asked.ceilings.attempts,
                 tasks={task.id: task for task in domain.tasks() if task.id in asked.tasks},
                 domains={"toy": domain}, writer=writer, sandbox=NoSandbox(), memory=memory, journal=journal,
-                budget=Budget(asked.ceilings, journal), hold_out=frozenset(),
+                budget=Budget(asked.ceilings, journal), hold_out=frozenset(), redesign=str, redesign_every=0,
                 listen=(steps if steps is not None else []).append,
             ),
         )  # fmt: skip
@@ -252,3 +252,29 @@ def test_a_run_killed_at_random_moments_loses_nothing_and_does_nothing_twice(tmp
     with Memory.open(tmp_path / "kb") as memory:
         stats = memory.stats()
     assert stats.recalls == stats.credited == 60
+
+
+def test_a_better_memory_architecture_is_looked_for_every_so_many_attempts(tmp_path: Path) -> None:
+    looked: list[int] = []
+    steps: list[Step] = []
+    with parts(tmp_path, settings(attempts=12), offline(), steps) as (run, made):
+
+        def redesign() -> str:
+            looked.append(made.journal.standing("toy/a").judged)
+            return "nothing better"
+
+        assert run.execute(made._replace(redesign=redesign, redesign_every=5)) == ""
+    assert looked == [5, 10]
+    assert [step.text for step in steps if step.phase == "reflect" and step.text] == ["nothing better"] * 2
+
+
+def test_a_run_whose_search_for_an_architecture_broke_takes_it_up_again(tmp_path: Path) -> None:
+    def broken() -> str:
+        raise StorageError("the disk is full")
+
+    with parts(tmp_path, settings(attempts=8), offline()) as (run, made), pytest.raises(StorageError):
+        run.execute(made._replace(redesign=broken, redesign_every=5))
+    steps: list[Step] = []
+    with parts(tmp_path, settings(attempts=8), offline(), steps) as (run, made):
+        run.execute(made._replace(redesign=lambda: "nothing better", redesign_every=5))
+    assert [step.text for step in steps if step.text == "nothing better"] == ["nothing better"]

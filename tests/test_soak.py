@@ -79,7 +79,8 @@ def march(folder: Path, pieces: Sequence[Piece], attempts: int, sandbox: Sandbox
         stopped = run.execute(Parts(
             run="soak", seed=1, parallel=2, per_task=attempts, tasks=tasks, domains={"soak": domain},
             writer=Parade(pieces), sandbox=sandbox, memory=memory, journal=journal,
-            budget=Budget(asked.ceilings, journal), hold_out=frozenset(), listen=lambda _: None,
+            budget=Budget(asked.ceilings, journal), hold_out=frozenset(), redesign=str, redesign_every=0,
+            listen=lambda _: None,
         ))  # fmt: skip
     assert stopped == ""
     found = {f"{one.position} {one.candidate.files['name']}": one.evaluation.feedback for one in journal.attempts()}

@@ -42,6 +42,8 @@ class Progress:
             self._note = step.text if step.phase == "wait" else ""
             if step.phase == "wait":
                 self._line(step.text)
+            if step.phase == "reflect" and step.text:
+                self._line(f"memory architecture: {step.text}")
             if step.plan is None or self._parts is None:
                 return
             task = step.plan.task

@@ -47,6 +47,9 @@ def run(
     tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens.")] = None,
     usd: Annotated[float | None, typer.Option(help="Ceiling of dollars.")] = None,
     hold_out: Annotated[bool, typer.Option("--hold-out", help="Recall nothing learnt on these tasks before.")] = False,
+    meta_every: Annotated[
+        int, typer.Option(help="Attempts after which a better memory architecture is looked for; 0: never.")
+    ] = 0,
     domain: Annotated[list[str] | None, typer.Option(help="A domain of your own: path/to/file.py:Class.")] = None,
     target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda or triton.")] = "c",
     path: Checkout = None,
@@ -70,6 +73,7 @@ def run(
         embedding=embedding,
         seed=seed,
         hold_out=hold_out,
+        meta_every=meta_every,
         domains=domain or [],
         options=kernel_target(target) | problem_set(tasks or [], path, level, problems, shrink=shrink),
     )

@@ -51,11 +51,11 @@ def history(
 
 
 def _subject(memory: "Upkeep", name: str) -> str:
-    from knowledge.log import CREDIT, RECORD, subject
+    from knowledge.log import CREDIT, subject
 
     if not name:
         return ""
-    return subject(CREDIT, name) if "/" in name else subject(RECORD, memory.named(name))
+    return subject(CREDIT, name) if "/" in name else memory.subject_of(memory.named(name))
 
 
 def diff(

@@ -23,6 +23,12 @@ def told(subject: str) -> str:
             return f"credit of {name}"
         case "link":
             return " ".join(json.loads(name))
+        case "memory":
+            architecture, record = json.loads(name)
+            return f"{record} of architecture {architecture}"
+        case "memory-told":
+            architecture, what, attempt = json.loads(name)
+            return f"{what} {attempt} known to architecture {architecture}"
         case _:
             return subject
 

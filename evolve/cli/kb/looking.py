@@ -110,12 +110,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one experience whole. Text, status, values, sources, links, versions, code."""
-    from knowledge.log import RECORD, subject
-
     with options.opened(kb) as memory:
         name = memory.named(experience)
         found, reasons = memory.show(name), memory.why(name)
-        versions = memory.timeline.history(subject(RECORD, name))
+        versions = memory.timeline.history(memory.subject_of(name))
     if json:
         print_json(
             found.experience.model_dump(mode="json")
