@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from reprlib import repr as short
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from knowledge.architecture import (
     ACTIVE,
@@ -33,6 +33,7 @@ from knowledge.architecture import (
     Worth,
 )
 from knowledge.embed import HashEmbedding
+from knowledge.frozen import frozen
 from knowledge.postings import Postings
 
 if TYPE_CHECKING:
@@ -70,31 +71,6 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = Bounds()
-
-
-def _refuse(*_: object, **__: object) -> NoReturn:
-    raise TypeError("what a bank gives is only to be read; change a copy")
-
-
-def _reader(kind: type[Any], *changing: str) -> type[Any]:
-    """Such a container that can be read, copied and pickled (both give a plain one) but not changed."""
-    reduced = {"__reduce__": lambda self: (kind, (kind(self),))}
-    return type(f"Read{kind.__name__}", (kind,), dict.fromkeys(changing, _refuse) | reduced)
-
-
-ReadDict = _reader(dict, "__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update")
-ReadList = _reader(
-    list,
-    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear", "extend", "insert", "pop", "remove"),
-    *("reverse", "sort"),
-)
-
-
-def frozen(value: Any) -> Any:
-    """Equal JSON that nobody can change."""
-    if isinstance(value, Mapping):
-        return ReadDict({key: frozen(held) for key, held in value.items()})
-    return ReadList(map(frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def worthless(record: Record, stage: str) -> Worth:
@@ -415,9 +391,8 @@ class Replica:
             raise ValueError(f"a direction is one of {', '.join(DIRECTIONS)}, not {short(direction)}")
         out = self._out.get(name, {}).items() if direction != "in" else ()
         into = self._into.get(name, {}).items() if direction != "out" else ()
-        ordered = sorted(
-            into, key=lambda link: self._numbers[link[0][0]]
-        )  # whenever they were made: as after a restart
+        # in the order of the records, whenever the links were made: as after a restart
+        ordered = sorted(into, key=lambda link: self._numbers[link[0][0]])
         return [(other, weight) for (other, kind), weight in (*out, *ordered) if rel in {None, kind}]
 
     def span(self, start: float, end: float, **where: JSON) -> list[Hit]:

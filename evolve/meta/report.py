@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evolve.domains.memory.grading import Grades, scores
-from evolve.errors import UsageError
+from evolve.errors import StorageError, UsageError
 from evolve.meta.evaluating import Evaluator
 from evolve.meta.journal import Failed
 from evolve.meta.search import Member, Search, as_json, lines
@@ -95,10 +95,13 @@ class Report(NamedTuple):
         }
 
     def save(self, folder: Path) -> None:
-        """The winner, as a module and what it is built with."""
+        """The winner, as a module and what it is built with. Raises StorageError."""
         winner = self.outcome.winner
-        (folder / "winner.py").write_text(winner.design.source, encoding="utf-8")
-        (folder / "winner.json").write_text(json.dumps(as_json(winner), indent=2) + "\n", encoding="utf-8")
+        try:
+            (folder / "winner.py").write_text(winner.design.source, encoding="utf-8")
+            (folder / "winner.json").write_text(json.dumps(as_json(winner), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"the winner cannot be written to {folder}: {error.strerror}") from error
 
 
 def reported(search: Search, splits: Splits, evaluator: Evaluator) -> Report:

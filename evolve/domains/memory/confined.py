@@ -28,7 +28,7 @@ START, EACH = 10.0, 0.05
 """Seconds for a whole conversation: so many, and for each message so many more."""
 LINE, WHOLE = 4 * 2**20, 16 * 2**20
 """Bytes of one answer, and of all answers of a conversation."""
-CARRIED = ("architecture", "design", "embed", "guest", "postings", "replica", "stems", "trial", "wire")
+CARRIED = ("architecture", "design", "embed", "frozen", "guest", "postings", "replica", "stems", "trial", "wire")
 STEMMER = ("among", "basestemmer", "english_stemmer")
 METHODS = frozenset({"import", "build", "encode", "store", "retrieve", "manage"})
 SILENCES = {
