@@ -17,7 +17,7 @@ check: .venv/installed
 	$(BIN)/lint-imports
 
 pytest: .venv/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile  # much of the time they wait for sandboxes; a file shares what it opens
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

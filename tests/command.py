@@ -12,7 +12,7 @@ def evolve(home: Path, *words: str, environment: dict[str, str] | None = None) -
     inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_API_BASE"))}
     return subprocess.run(
         [sys.executable, "-m", "evolve", *words], env=inherited | {"EVOLVE_HOME": str(home)} | (environment or {}),
-        cwd=home, text=True, capture_output=True, timeout=120, check=False,
+        cwd=home, text=True, capture_output=True, timeout=240, check=False,
     )  # fmt: skip
 
 
