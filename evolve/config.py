@@ -15,7 +15,7 @@ from evolve.home import home
 from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
 from evolve.plugins import Options, all_tasks, load_domains, select
-from evolve.run import JOURNAL, Run, Settings
+from evolve.run import JOURNAL, Run, Settings, new_name
 from knowledge.architecture import DesignError, MemoryArchitecture
 from knowledge.charge import is_shipped
 from knowledge.design import Design, built
@@ -89,7 +89,7 @@ def new_settings(
         raise UsageError(f"--meta-every is {meta_every}; give a number of attempts, or 0 for never")
     chosen = tuple(select(all_tasks(load_domains(domains, options)), tasks, tier))
     return Settings(
-        run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
+        run=new_name(),
         tasks=chosen,
         model=model,
         ceilings=ceilings.validated(),

@@ -178,8 +178,8 @@ class Orchestrator:
         return {"planned": []}
 
     def _redesign_is_due(self) -> bool:
-        since = self._planned() - int(self._parts.journal.fact(REDESIGNED, "0"))
-        return 0 < self._parts.redesign_every <= since
+        every = self._parts.redesign_every
+        return every > 0 and self._planned() - int(self._parts.journal.fact(REDESIGNED, "0")) >= every
 
     def _planned(self) -> int:
         return sum(self._parts.journal.standing(task).planned for task in self._parts.tasks)

@@ -8,6 +8,8 @@ best/               the best candidate of each task
 
 import fcntl
 import os
+import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +60,11 @@ class Settings(Frozen):
     """What installed domains are told, by name."""
     created: str
     version: str
+
+
+def new_name() -> str:
+    """Of a run that begins now."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 class Run:

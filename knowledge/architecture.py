@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
-API = 1
 IMPORTS = frozenset(
     {
         "bisect", "collections", "collections.abc", "dataclasses", "datetime", "functools", "hashlib", "heapq",
@@ -264,8 +263,6 @@ class Ctx(Protocol):
         ...
 
     def tokens(self, text: str) -> int: ...
-
-    def log(self, **said: JSON) -> None: ...
 
 
 class MemoryArchitecture(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import NamedTuple
 
-from knowledge.architecture import API, DesignError, Param
+from knowledge.architecture import DesignError, Param
 from knowledge.design import Design
 
 PROGRAMS = ("encode", "store", "retrieve", "manage")
@@ -116,9 +116,7 @@ def lean(source: str) -> str:
     return ast.unparse(_bare(_parsed("it", source)))
 
 
-_HEAD = f"""from knowledge.architecture import Hit, Param, Retrieval, filled
-
-API = {API}"""
+_HEAD = "from knowledge.architecture import Hit, Param, Retrieval, filled"
 
 _TABLE = """PARTS = {%s}
 PARAMS = {f'{part}_{name}': param for part, (_, own) in PARTS.items() for name, param in own.items()}"""

@@ -23,6 +23,7 @@ from knowledge.architecture import (
     Expire,
     Hit,
     MemoryArchitecture,
+    Note,
     Op,
     Receipt,
     Record,
@@ -91,6 +92,7 @@ class _Changes:
         """Record -> (what, why), in the order in which they were first touched."""
         self.states: dict[str, str] = {}
         """Key -> why."""
+        self.notes: list[str] = []
         self.told: list[tuple[str, str]] = []
         """What the architecture knows of by now."""
 
@@ -110,6 +112,8 @@ class _Changes:
                     self._touch(name, "link", why)
                 case SetState(name, _):
                     self.states[name] = why
+                case Note(text):
+                    self.notes.append(text)
 
     def _touch(self, record: str, what: str, why: str) -> None:
         if self.records.get(record, ("",))[0] != "add":
@@ -321,6 +325,8 @@ class Installed:
             self._bank.layer.put(self._id, record, what=what, why=why)
         for name, why in changes.states.items():
             self._bank.layer.put_state(self._id, name, self._replica.state(name), why=why)
+        for text in changes.notes:
+            self._bank.log.append(subjects.BASE, "note", text)
         for told in changes.told:
             self._bank.layer.tell(self._id, *told)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from knowledge.architecture import (
     CHARACTERS_PER_TOKEN,
-    JSON,
     BankView,
     DesignError,
     Event,
@@ -55,7 +54,6 @@ class Call:
         self.now = now
         self._embed = embed
         self._ask = ask
-        self.said: list[dict[str, JSON]] = []
 
     @cached_property
     def rng(self) -> Random:
@@ -69,9 +67,6 @@ class Call:
 
     def tokens(self, text: str) -> int:
         return tokens(text)
-
-    def log(self, **said: JSON) -> None:
-        self.said.append(said)
 
 
 class View:

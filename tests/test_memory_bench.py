@@ -12,12 +12,13 @@ import pytest
 
 from agents.model import ScriptedModel
 from evolve.domains.memory.answers import answered, drawn, f1, recalled
-from evolve.domains.memory.bench import Row, Sheet, _know, bench, confined
+from evolve.domains.memory.bench import Row, Sheet, bench, confined
 from evolve.domains.memory.exam import Exam
 from evolve.domains.memory.generated import conversations
 from evolve.domains.memory.grading import grade, scores
 from evolve.domains.memory.rewrites import stream
 from evolve.domains.memory.sitting import sit
+from evolve.domains.memory.workers import _know
 from evolve.errors import InfrastructureError, ModelError
 from evolve.types import Prompt, Sandbox
 from knowledge.architecture import DesignError

@@ -17,9 +17,9 @@ import pytest
 
 from agents.templates import clipped
 from evolve.domains.memory import Memories, gates, generated, rewrites
-from evolve.domains.memory.confined import LIMITS, Answer, conversed, replayed, sit_confined, steps
+from evolve.domains.memory.confined import LIMITS, Answer, conversed, replayed, sit_confined
 from evolve.domains.memory.domain import FILE, SCORED
-from evolve.domains.memory.exam import Exam, Sitting
+from evolve.domains.memory.exam import Exam, Sitting, steps
 from evolve.domains.memory.feedback import explained
 from evolve.domains.memory.grading import grade, scores
 from evolve.domains.memory.lint import MOST_LINES, violations

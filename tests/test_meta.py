@@ -649,7 +649,7 @@ def test_a_worker_that_was_killed_is_no_fault_of_the_design(tmp_path: Path) -> N
     with (
         worker_judge(EXAMS[:1], 1) as judge,
         Journal(tmp_path / "journal.db") as journal,
-        pytest.raises(InfrastructureError, match="worker process ended"),
+        pytest.raises(InfrastructureError, match="worker process was killed"),
     ):
         evaluator_of(judge, journal).grades(killed, EXAMS[:1], trusted=True)
     with Journal(tmp_path / "journal.db") as journal:

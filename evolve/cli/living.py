@@ -9,7 +9,6 @@ from evolve.cli.kb.options import opened
 from evolve.cli.kb.telling import in_line
 from evolve.cli.output import print_json
 from evolve.cli.running import SOLVED, UNSOLVED
-from evolve.errors import UsageError
 
 if TYPE_CHECKING:
     from evolve.meta.live import Decision
@@ -21,9 +20,6 @@ def live(*, kb: str, children: int | None, minutes: float | None, seed: int | No
     """The exit code: 0 where a better architecture was put in charge, 1 where none was."""
     from evolve.meta.live import evolve_base
 
-    for name, value in (("minutes", minutes), ("children", children)):
-        if value is not None and not value > 0:
-            raise UsageError(f"--{name} is {value:g}, which allows nothing at all; give a number above zero")
     drawn = secrets.randbelow(1_000_000) if seed is None else seed
     deadline = time.monotonic() + minutes * 60 if minutes else None
     with opened(kb) as memory:

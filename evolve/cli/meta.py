@@ -57,6 +57,7 @@ def meta(
     from evolve.config import OFFLINE
     from evolve.meta.run import Run
 
+    _allowing(minutes=minutes, children=children, tokens=tokens, usd=usd)
     if live:
         _alone(data=data, resume=resume, model=model != OFFLINE, tokens=tokens, usd=usd)
         raise typer.Exit(evolve_live(kb=kb, children=children, minutes=minutes, seed=seed, json=json))
@@ -73,6 +74,13 @@ def meta(
         again = f"evolve meta --resume {run.settings.run}" if run else "start again"
         sys.stderr.write(f"evolve: interrupted; nothing that had finished is lost: {again}\n")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _allowing(**ceilings: float | None) -> None:
+    """Raises UsageError for a budget that allows nothing."""
+    for name, value in ceilings.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"--{name} is {value:g}, which allows nothing at all; give a number above zero")
 
 
 def _alone(**others: object) -> None:
@@ -95,12 +103,10 @@ def _asked(
     import secrets
 
     from evolve.config import check_model
-    from evolve.meta.run import Settings, digest, new_name
+    from evolve.meta.run import Settings, digest
     from evolve.meta.splits import check
+    from evolve.run import new_name
 
-    for name, value in (("minutes", minutes), ("children", children), ("tokens", tokens), ("usd", usd)):
-        if value is not None and not value > 0:
-            raise UsageError(f"--{name} is {value:g}, which allows nothing at all; give a number above zero")
     check_model(model)
     drawn = secrets.randbelow(1_000_000) if seed is None else seed
     exams = _exams(str(data.resolve()) if data else "", drawn)

@@ -20,7 +20,6 @@ APPLICATION = 0x65766F6D
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (design TEXT NOT NULL, exam TEXT NOT NULL, failure TEXT, grades BLOB,
     PRIMARY KEY (design, exam));
-CREATE TABLE IF NOT EXISTS children (id TEXT PRIMARY KEY, position INTEGER NOT NULL, told TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS replies (child TEXT PRIMARY KEY, told TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, completion TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -75,14 +74,6 @@ class Journal:
         failure = json.dumps(verdict) if isinstance(verdict, Failed) else None
         grades = None if failure else zlib.compress(json.dumps(verdict._asdict()).encode())
         self._write("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?)", design, exam, failure, grades)
-
-    def record_child(self, name: str, position: int, told: dict[str, Any]) -> None:
-        self._write("INSERT OR REPLACE INTO children VALUES (?, ?, ?)", name, position, json.dumps(told))
-
-    def children(self) -> list[dict[str, Any]]:
-        """In the order they were made."""
-        with self._lock:
-            return [json.loads(told) for (told,) in self._db.execute("SELECT told FROM children ORDER BY position")]
 
     def reply(self, child: str) -> dict[str, Any] | None:
         """What a model proposed for a child."""

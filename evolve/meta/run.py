@@ -7,8 +7,6 @@ winner.json         its name and parameters, and what it is made of
 """
 
 import hashlib
-import secrets
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,10 +85,6 @@ class Run:
 
 def runs_folder() -> Path:
     return home() / "meta"
-
-
-def new_name() -> str:
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def digest(exams: Sequence[Exam]) -> str:

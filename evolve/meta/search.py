@@ -129,7 +129,7 @@ class Search:
             Member(name, design, Strain(Genome.of(name), {}), trusted=True) for name, design in self._seeds.items()
         ]
         for member in self._each(self._founded, members):
-            self._keep(member)
+            self.members[member.name] = member
         if not self.selected:
             raise UsageError("none of the seeds could be judged")
 
@@ -148,7 +148,7 @@ class Search:
         finished = self._each(self._on_select, [one for one, _ in _best(_reflected(tuned), SELECTED)])
         latest = {one.name: one for one in (*brood, *(one for one, _ in screened), *tuned, *finished)}
         for member in latest.values():
-            self._keep(member)
+            self.members[member.name] = member
         leader = self.selected[0]
         self._listen(
             f"round {number}: {sum(one.failure is not None for one in latest.values())} of {len(brood)} failed, "
@@ -313,12 +313,6 @@ class Search:
             return member.failure
         grades = self._evaluator.grades(member.design, exams, trusted=member.trusted, late=late)
         return grades if isinstance(grades, Failed) else _standing(member, grades)
-
-    # -- what is kept
-
-    def _keep(self, member: Member) -> None:
-        self._journal.record_child(member.name, len(self.members), as_json(member))
-        self.members[member.name] = member
 
     def _each(self, act: Callable[[A], B], items: Iterable[A]) -> list[B]:
         """Some at a time; what is waiting ends when one of them does."""

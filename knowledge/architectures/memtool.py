@@ -19,6 +19,7 @@ from knowledge.architecture import (
     Event,
     Hit,
     NoModelError,
+    Note,
     Op,
     Param,
     Query,
@@ -102,7 +103,7 @@ class MemTool:
         for name in _given_up(idle, receipt.query.text if receipt else "", bank, ctx):
             del kept[name]
         if dropped := [name for name in context if name not in kept]:
-            ctx.log(dropped=[*dropped])
+            yield Note(f"dropped {', '.join(dropped)}")
         yield SetState(CONTEXT, self._kept(kept))
         yield SetState(TURN, turn + 1)
 

@@ -1,30 +1,17 @@
 """Many architectures sit the same exams, and a stream in which things change: one row of a table for each."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection, wait
+from concurrent.futures import Future, as_completed
 from typing import Any, NamedTuple
 
 from evolve.domains.memory.answers import recalled
 from evolve.domains.memory.confined import sit_confined
 from evolve.domains.memory.exam import Exam, Sitting
 from evolve.domains.memory.grading import Grades, grade, scores
-from evolve.domains.memory.sitting import sit
-from evolve.errors import InfrastructureError
+from evolve.domains.memory.workers import all_alive, pool_of_workers, sat
 from evolve.types import Sandbox
 from knowledge.architecture import DesignError
-from knowledge.design import Design, built
-from knowledge.embed import HashEmbedding
-from knowledge.stems import stems
-
-WORKERS = 2
-"""Processes."""
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from knowledge.design import Design
 
 
 class Judged(NamedTuple):
@@ -83,18 +70,11 @@ def bench(
 
     `listen` is told each row when it is complete. Raises InfrastructureError where such a process is killed.
     """
-    context = multiprocessing.get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)
-    first = (theirs, [exam for exam, _ in sheet.parts])
-    with theirs, ours, ProcessPoolExecutor(WORKERS, context, initializer=_begin, initargs=first) as pool:
-        jobs = [[pool.submit(_sat, design, *part, seed) for part in sheet.parts] for design in designs]
-        try:
-            return _gathered(designs, jobs, listen)
-        except BrokenProcessPool as error:
-            raise InfrastructureError("a process in which architectures were examined was killed") from error
-        except BaseException:
-            ours.close()
-            raise
+    with pool_of_workers([exam for exam, _ in sheet.parts]) as pool, all_alive():
+        jobs = [
+            [pool.submit(_sat, design, exam.name, drawn, seed) for exam, drawn in sheet.parts] for design in designs
+        ]
+        return _gathered(designs, jobs, listen)
 
 
 def _gathered(
@@ -125,35 +105,9 @@ def _row(name: str, judged: Sequence[Judged]) -> Row:
     return Row(name, tuple(judged[:-1]), judged[-1].grades)
 
 
-def _sat(design: Design, exam: Exam, drawn: Sequence[int], seed: int) -> Judged:
-    return _judged(exam, sit(built(design), exam, seed=seed), drawn)
+def _sat(design: Design, exam: str, drawn: Sequence[int], seed: int) -> Judged:
+    return _judged(*sat(design, exam, seed), drawn)
 
 
 def _judged(exam: Exam, sitting: Sitting, drawn: Sequence[int]) -> Judged:
     return Judged(grade(exam, sitting), tuple(recalled(sitting, place) for place in drawn))
-
-
-def _begin(parent: Connection, exams: Sequence[Exam]) -> None:
-    _alone(parent)
-    _know(exams)
-
-
-def _know(exams: Sequence[Exam]) -> None:
-    """Words are looked up once in a process: whoever is timed first is not to pay for all who come later."""
-    texts = [event.text for exam in exams for event in exam.events]
-    texts += [question.query.text for exam in exams for question in exam.questions]
-    HashEmbedding().embed(texts)
-    for text in texts:
-        stems(text)
-
-
-def _alone(parent: Connection) -> None:
-    """A worker leaves Ctrl-C to its parent and ends when that hangs up, however; and numpy has one thread in it."""
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # nothing has imported it yet
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def follow() -> None:
-        wait([parent])
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
-from evolve.domains.memory.exam import Exam, Reply, Sitting
+from evolve.domains.memory.exam import Exam, Reply, Sitting, Tick, steps
 from evolve.types import Execution, Job, Limits, Sandbox
 from knowledge import wire
 from knowledge.architecture import JSON, DesignError, Event, Op, Query, Retrieval, Trigger
@@ -39,11 +39,6 @@ SILENCES = {
 }
 
 
-class Tick(NamedTuple):
-    now: float
-    close: bool = False
-
-
 Step: TypeAlias = Event | Tick | Trigger | Query
 
 
@@ -69,20 +64,6 @@ def sit_confined(
     `fresh`: in sandboxes that no other job has touched.
     """
     return [sat(exam, conversed(design, list(steps(exam)), sandbox, fresh=fresh, limits=limits)) for exam in exams]
-
-
-def steps(exam: Exam) -> Iterator[Event | Tick | Query]:
-    """What happens in an exam, in order: a tick after each scope, a closing one at the end, then the questions."""
-    last: Event | None = None
-    for event in exam.events:
-        if last is not None and event.scope != last.scope:
-            yield Tick(last.time)
-        yield event
-        last = event
-    if last is not None:
-        yield Tick(last.time, close=True)
-    for question in exam.questions:
-        yield question.query
 
 
 # ---- the conversation

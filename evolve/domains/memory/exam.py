@@ -1,5 +1,6 @@
 """What a memory is examined on: things that happen, then questions whose answers lie in some of them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from knowledge.architecture import Event, Query, Retrieval
@@ -28,6 +29,27 @@ class Exam(NamedTuple):
     events: tuple[Event, ...]
     """Their ids are random handles, their scopes say nothing either."""
     questions: tuple[Question, ...]
+
+
+class Tick(NamedTuple):
+    """A chance to tidy up."""
+
+    now: float
+    close: bool = False
+
+
+def steps(exam: Exam) -> Iterator[Event | Tick | Query]:
+    """What happens in an exam, in order: a tick after each scope, a closing one at the end, then the questions."""
+    last: Event | None = None
+    for event in exam.events:
+        if last is not None and event.scope != last.scope:
+            yield Tick(last.time)
+        yield event
+        last = event
+    if last is not None:
+        yield Tick(last.time, close=True)
+    for question in exam.questions:
+        yield question.query
 
 
 class Reply(NamedTuple):

@@ -6,8 +6,8 @@ three times: twice from the beginning, and once by a process that finds the bank
 
 from collections.abc import Iterator, Sequence
 
-from evolve.domains.memory.confined import LIMITS, Answer, Step, Tick, conversed, replayed, sat, steps
-from evolve.domains.memory.exam import Exam, Sitting
+from evolve.domains.memory.confined import LIMITS, Answer, Step, conversed, replayed, sat
+from evolve.domains.memory.exam import Exam, Sitting, Tick, steps
 from evolve.types import Limits, Sandbox
 from knowledge.architecture import JSON, DesignError, Event, Query, Receipt, Trigger
 from knowledge.design import Design

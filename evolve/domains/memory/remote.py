@@ -6,7 +6,8 @@ model; what a record is worth is known for the stage of the query alone.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from evolve.domains.memory.confined import LIMITS, Answer, Step, Tick, conversed
+from evolve.domains.memory.confined import LIMITS, Answer, Step, conversed
+from evolve.domains.memory.exam import Tick
 from evolve.types import Limits, Sandbox
 from knowledge import wire
 from knowledge.architecture import (

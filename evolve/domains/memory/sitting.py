@@ -2,7 +2,7 @@
 
 import time
 
-from evolve.domains.memory.exam import Exam, Reply, Sitting
+from evolve.domains.memory.exam import Exam, Reply, Sitting, Tick, steps
 from knowledge.architecture import Event, MemoryArchitecture
 from knowledge.trial import Ask, Trial, no_model
 
@@ -10,27 +10,20 @@ from knowledge.trial import Ask, Trial, no_model
 def sit(architecture: MemoryArchitecture, exam: Exam, *, seed: int = 0, ask: Ask = no_model) -> Sitting:
     """In this process: only for architectures that can be trusted. Raises DesignError.
 
-    `manage` runs whenever one scope has ended and once more at the end. Seconds are processor time of this thread: what
-    else the machine does is not in them, nor is waiting for a model.
+    Seconds are processor time of this thread: what else the machine does is not in them, nor is waiting for a model.
     """
     trial = Trial(architecture, seed=seed, ask=ask)
     written: list[float] = []
-    for number, event in enumerate(exam.events):
+    replies: list[Reply] = []
+    for step in steps(exam):
         started = time.thread_time()
-        trial.ingest(event)
-        if (now := pause(exam, number)) is not None:
-            trial.tick(now, close=number == len(exam.events) - 1)
-        written.append(time.thread_time() - started)
-    replies = []
-    for question in exam.questions:
-        started = time.thread_time()
-        found = trial.retrieve(question.query)
-        replies.append(Reply(found, time.thread_time() - started))
+        if isinstance(step, Event):
+            trial.ingest(step)
+            written.append(time.thread_time() - started)
+        elif isinstance(step, Tick):
+            trial.tick(step.now, close=step.close)
+            written[-1] += time.thread_time() - started
+        else:
+            found = trial.retrieve(step)
+            replies.append(Reply(found, time.thread_time() - started))
     return Sitting(trial.bank, tuple(replies), tuple(written))
-
-
-def pause(exam: Exam, number: int) -> float | None:
-    """The time at which `manage` is to run after this event, if it is."""
-    event: Event = exam.events[number]
-    last = number == len(exam.events) - 1
-    return event.time if last or exam.events[number + 1].scope != event.scope else None
