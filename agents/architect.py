@@ -6,11 +6,10 @@ brought; it answers with one module. Questions and records in the diagnosis are 
 
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 from agents.reply import Reply, parse
-from agents.templates import Templates, clipped
+from agents.templates import OURS, Overrides, Templates, clipped
 from evolve.types import Cost, Message, Model, Prompt
 from knowledge.architecture import IMPORTS
 from knowledge.design import Design
@@ -50,9 +49,8 @@ class Architect:
     """Raises UsageError for a prompt template that cannot be read; what the model raises passes through."""
 
     def __init__(
-        self, model: Model, *, prompts: Path | None = None, max_tokens: int = 6144, temperature: float = 0.7
+        self, model: Model, *, prompts: Overrides = OURS, max_tokens: int = 6144, temperature: float = 0.7
     ) -> None:
-        """`prompts`: a folder whose templates replace ours of the same name."""
         self._model = model
         self._templates = Templates(prompts, longest_module=LONGEST_MODULE, longest_diagnosis=LONGEST_DIAGNOSIS)
         self._max_tokens = max_tokens

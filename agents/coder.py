@@ -7,11 +7,10 @@ fenced data, code without its comments; never the system message. Each part is c
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from random import Random
 
 from agents.reply import Reply, functions, parse
-from agents.templates import Templates, clipped
+from agents.templates import OURS, Overrides, Templates, clipped
 from agents.writer import Brief, Draft
 from evolve.types import Attempt, Candidate, Cost, Message, Model, Prompt
 from knowledge.comments import without_comments
@@ -33,9 +32,8 @@ class Coder:
     """Raises UsageError for a prompt template that cannot be read; what the model raises passes through."""
 
     def __init__(
-        self, model: Model, *, prompts: Path | None = None, max_tokens: int = 4096, temperature: float = 0.4
+        self, model: Model, *, prompts: Overrides = OURS, max_tokens: int = 4096, temperature: float = 0.4
     ) -> None:
-        """`prompts`: a folder whose templates replace ours of the same name."""
         self._model = model
         self._templates = Templates(prompts, longest_feedback=LONGEST_FEEDBACK, longest_code=LONGEST_CODE)
         self._max_tokens = max_tokens

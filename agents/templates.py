@@ -1,10 +1,10 @@
 """Prompts as templates: ours, or those of the same name in a folder of the user's."""
 
 import re
-from functools import cached_property
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evolve.errors import UsageError
 
@@ -12,30 +12,53 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+SHIPPED = "shipped/"
+"""By which a template of the user's or of a domain names ours of the same name, to extend it."""
+
+
+class Overrides(NamedTuple):
+    """Folders whose templates replace ours of the same name; the user's come before a domain's."""
+
+    folder: Path | None = None
+    domains: Mapping[str, Path] = {}
+    """By domain name."""
+
+
+OURS = Overrides()
+"""Nothing is replaced."""
+
+
 class Templates:
     """`given`: what every template may name beside what it is rendered with."""
 
-    def __init__(self, folder: Path | None = None, **given: object) -> None:
-        self._folder = folder
+    def __init__(self, overrides: Overrides = OURS, **given: object) -> None:
+        self._overrides = overrides
         self._given = given
+        self._environments: dict[str, Environment] = {}
 
-    def render(self, template: str, **values: object) -> str:
+    def render(self, template: str, *, domain: str = "", **values: object) -> str:
         """Raises UsageError for a template that cannot be read or used."""
         from jinja2 import TemplateError
 
         try:
-            return self._environment.get_template(template).render(**values).strip()
+            return self._environment(domain).get_template(template).render(**values).strip()
         except TemplateError as error:
             raise UsageError(f"the prompt template {template} cannot be used: {error}") from error
 
-    @cached_property
-    def _environment(self) -> "Environment":
+    def _environment(self, domain: str) -> "Environment":
+        if domain not in self._environments:
+            self._environments[domain] = self._opened(domain)
+        return self._environments[domain]
+
+    def _opened(self, domain: str) -> "Environment":
         from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
 
-        own = FunctionLoader(_template)
-        loader = ChoiceLoader([FileSystemLoader(self._folder), own]) if self._folder else own
+        folders = [folder for folder in (self._overrides.folder, self._overrides.domains.get(domain)) if folder]
         environment = Environment(  # noqa: S701 - prompts are no HTML
-            loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=ChoiceLoader([*map(FileSystemLoader, folders), FunctionLoader(_template)]),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         environment.filters |= {"fenced": fenced, "clipped": clipped, "language": _language}
         environment.globals |= self._given
@@ -63,5 +86,5 @@ def _language(name: str) -> str:
 
 
 def _template(name: str) -> str | None:
-    source = resources.files("agents") / "prompts" / name
+    source = resources.files("agents") / "prompts" / name.removeprefix(SHIPPED)
     return source.read_text(encoding="utf-8") if source.is_file() else None

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
+from agents.advice import Advice
 from evolve.types import Attempt, Cost, Recalled, Task
+from knowledge.lore import Passage
 
 
 class Brief(NamedTuple):
@@ -22,6 +24,12 @@ class Brief(NamedTuple):
     tried: frozenset[str]
     """Ids of the candidates already judged on this task: repeating one is a wasted attempt."""
     rng: Random
+    advice: Advice = Advice()
+    """What an analyst makes of the parent."""
+    lore: Sequence[Passage] = ()
+    """What is known of the target, looked up for this attempt."""
+    children: Sequence[Attempt] = ()
+    """What was made of the same parent before, oldest first."""
 
 
 class Draft(NamedTuple):

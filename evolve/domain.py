@@ -6,6 +6,7 @@ A domain is one class, named in the entry-point group `evolve.domains`, or `path
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 
 from evolve.types import Candidate, Evaluation, Mutation, Sandbox, Task
@@ -15,6 +16,8 @@ class Domain(ABC):
     name: str
     needs: frozenset[str] = frozenset()
     """What the sandbox is to have beside a compiler and numpy: `gpu`, shown to candidates, and `torch`."""
+    prompts: Path | None = None
+    """A folder of prompt templates that replace ours of the same name for this domain's tasks."""
 
     @abstractmethod
     def tasks(self) -> Sequence[Task]:

@@ -252,6 +252,8 @@ class Prompt(Frozen):
     messages: tuple[Message, ...]
     max_tokens: int = 4096
     temperature: float = 0.7
+    shape: Mapping[str, Any] | None = None
+    """JSON schema that the reply is to follow, enforced where the provider can; None: free text."""
 
 
 class Completion(Frozen):

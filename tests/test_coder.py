@@ -7,6 +7,7 @@ import pytest
 
 from agents.coder import Coder
 from agents.model import ScriptedModel
+from agents.templates import Overrides
 from agents.writer import Brief
 from evolve.errors import ModelError, UsageError
 from evolve.types import (
@@ -178,7 +179,7 @@ def test_a_long_file_is_edited_and_every_part_of_the_prompt_is_bounded() -> None
 def test_a_folder_of_prompts_replaces_ours_name_by_name(tmp_path: Path) -> None:
     (tmp_path / "draft.j2").write_text("Only {{ task.id }}.")
     model = ScriptedModel([answer(FAST)])
-    Coder(model, prompts=tmp_path).write(brief())
+    Coder(model, prompts=Overrides(tmp_path)).write(brief())
     system, user = model.prompts[0].messages
     assert user.content == "Only kernels/first."
     assert "experiment" in system.content
@@ -188,4 +189,4 @@ def test_a_folder_of_prompts_replaces_ours_name_by_name(tmp_path: Path) -> None:
 def test_a_template_that_cannot_be_used_is_named(tmp_path: Path, template: str) -> None:
     (tmp_path / "draft.j2").write_text(template)
     with pytest.raises(UsageError, match=r"the prompt template draft\.j2 cannot be used"):
-        Coder(ScriptedModel([]), prompts=tmp_path).write(brief())
+        Coder(ScriptedModel([]), prompts=Overrides(tmp_path)).write(brief())
