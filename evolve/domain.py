@@ -15,7 +15,7 @@ from evolve.types import Candidate, Evaluation, Mutation, Sandbox, Task
 class Domain(ABC):
     name: str
     needs: frozenset[str] = frozenset()
-    """What the sandbox is to have beside a compiler and numpy: `gpu`, shown to candidates, and `torch`."""
+    """What the sandbox is to have beside a compiler and numpy: `gpu`, shown to candidates, `torch`, `mojo`."""
     prompts: Path | None = None
     """A folder of prompt templates that replace ours of the same name for this domain's tasks."""
 

@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 
 C_SUFFIXES = frozenset({".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".cl"})
-PYTHON_SUFFIXES = frozenset({".py", ".pyi"})
+PYTHON_SUFFIXES = frozenset({".py", ".pyi", ".mojo"})
 
 _C = re.compile(
     r"""(?P<text> R"(?P<mark>[^()\\\s]{0,16})\(.*?\)(?P=mark)"   # C++ raw string

@@ -40,6 +40,8 @@ NO_NVIDIA = (
 TRITON_VARIABLE = "EVOLVE_SANDBOX_TRITON"
 """Set, it asks for torch and Triton in the image for GPUs."""
 GPU_BASE = "nvidia/cuda:13.0.1-devel-ubuntu24.04"
+MOJO = "/opt/mojo"
+"""Where containers see the installation of Mojo that this machine has: no image holds it."""
 WORK = "/work"
 BOOT = "import sys; sys.path.insert(0, '/opt/evolve'); from referee.server import main; main()"
 GREETING_SECONDS = 60.0
@@ -108,7 +110,7 @@ def _context(dockerfile: str = "Dockerfile") -> bytes:
     """What the image is built from, the same bytes for the same content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in [HERE / "images" / dockerfile, *sorted((HERE / "referee").glob("*.[pch]*"))]:
+        for path in [HERE / "images" / dockerfile, *sorted((HERE / "referee").glob("*.[pchm]*"))]:
             if path.is_file():
                 name = "Dockerfile" if path.name == dockerfile else f"referee/{path.name}"
                 entry = tarfile.TarInfo(name)
@@ -192,17 +194,21 @@ def _remove(container: "Container") -> None:
             time.sleep(0.02)
 
 
-def _settings(client: "DockerClient", lease: Lease, *, gpu: bool = False) -> dict[str, Any]:
+def _settings(client: "DockerClient", lease: Lease, needs: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Everything that keeps a candidate inside, for `containers.create`."""
     from docker.types import DeviceRequest
 
-    shown = {"device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])]} if gpu else {}
+    shown: dict[str, Any] = {}
+    if "gpu" in needs:
+        shown["device_requests"] = [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+    if "mojo" in needs:
+        shown["volumes"] = _installed()
     machine = client.info()
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     memory = min(MEMORY, int(machine["MemTotal"]))
     return {
         "command": ["python3", "-I", "-c", BOOT, "--work", WORK, "--candidate", str(lease.user), "--isolated"],
-        "environment": {"LANG": "C.UTF-8", "HOME": "/nonexistent", **threads},
+        "environment": {"LANG": "C.UTF-8", "HOME": "/nonexistent", "EVOLVE_MOJO": MOJO, **threads},
         "network_mode": "none",
         "read_only": True,
         "tmpfs": {
@@ -226,14 +232,22 @@ def _settings(client: "DockerClient", lease: Lease, *, gpu: bool = False) -> dic
     }
 
 
+def _installed() -> dict[str, Any]:
+    """The machine's own Mojo, for reading; nothing where it has none: then the referee says what is missing."""
+    from .referee import mojo
+
+    place = mojo.home()
+    return {str(place): {"bind": MOJO, "mode": "ro"}} if place else {}
+
+
 class Contained:
     """A referee in a container of its own. When this process dies, its input ends and the container with it."""
 
-    def __init__(self, client: "DockerClient", tag: str, *, gpu: bool = False) -> None:
+    def __init__(self, client: "DockerClient", tag: str, needs: frozenset[str] = frozenset()) -> None:
         self._lease: Lease | None = lease_users()
         try:
             with _engine_errors("starting a container"):
-                self._container = client.containers.create(tag, **_settings(client, self._lease, gpu=gpu))
+                self._container = client.containers.create(tag, **_settings(client, self._lease, needs))
         except SandboxError:
             self._lease.release()
             raise
@@ -294,7 +308,7 @@ class DockerSandbox:
         except SandboxError:
             self._client.close()
             raise
-        self._pool = Pool(lambda: Contained(self._client, tag, gpu="gpu" in needs), parallel)
+        self._pool = Pool(lambda: Contained(self._client, tag, needs), parallel)
 
     def run(self, job: Job) -> Execution:
         return self._pool.run(job)

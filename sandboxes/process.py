@@ -25,6 +25,7 @@ WORK = "/run/evolve"
 WORKING, TEMPORARY = 2**30, 2**28
 """Bytes of memory that jobs may fill with files, and with temporary ones."""
 CUDA_VARIABLE = "CUDA_HOME"
+MOJO_VARIABLE = "EVOLVE_MOJO"
 GREETING_SECONDS = 30.0
 NO_COMPILER = "no C compiler: install gcc (apt-get install gcc), or use --sandbox docker"
 UNPROTECTED = (
@@ -68,7 +69,7 @@ def _wrapping(*, gpu: bool = False) -> list[str]:
     empty = ["--proc", "/proc", "--dev", "/dev"]
     for place, size in (("/tmp", TEMPORARY), (WORK, WORKING)):  # noqa: S108 - inside
         empty += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
-    seen = _devices() if gpu else []
+    seen = [*_named(MOJO_VARIABLE), *(_devices() if gpu else [])]
     return ["bwrap", *rights, *kept_apart, "--die-with-parent", "--new-session", *empty, *bound, *seen, "--chdir", "/"]
 
 
@@ -76,9 +77,13 @@ def _devices() -> list[str]:
     """What the driver of an NVIDIA GPU needs, and the CUDA toolkit that was named."""
     nodes = [*sorted(Path("/dev").glob("nvidia*")), Path("/dev/dxg")]
     shown = [word for node in nodes for word in ("--dev-bind-try", str(node), str(node))]
-    toolkit = os.environ.get(CUDA_VARIABLE)
-    named = _showing(Path(toolkit)) if toolkit and not toolkit.startswith(SYSTEM) and Path(toolkit).is_dir() else []
-    return [*shown, "--ro-bind-try", "/sys", "/sys", *named]
+    return [*shown, "--ro-bind-try", "/sys", "/sys", *_named(CUDA_VARIABLE)]
+
+
+def _named(variable: str) -> list[str]:
+    """The installation that a variable names, where it lies outside of what is shown anyway."""
+    place = os.environ.get(variable)
+    return _showing(Path(place)) if place and not place.startswith(SYSTEM) and Path(place).is_dir() else []
 
 
 def _site_of_numpy() -> str:
@@ -166,7 +171,7 @@ def _environment() -> dict[str, str]:
     """Nothing of ours: no keys, no proxies, no preloads. numpy is kept to one thread."""
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    toolkit = {name: os.environ[name] for name in (CUDA_VARIABLE,) if name in os.environ}
+    toolkit = {name: os.environ[name] for name in (CUDA_VARIABLE, MOJO_VARIABLE) if name in os.environ}
     return {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8", **toolkit, **threads}
 
 

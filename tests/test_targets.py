@@ -89,8 +89,8 @@ def test_a_target_has_the_flags_of_its_own_compiler() -> None:
 
 
 def test_an_unknown_target_and_a_task_without_a_seed_are_named() -> None:
-    with pytest.raises(NotFoundError, match="there are: c, cuda, triton"):
-        Kernels(target="mojo")
+    with pytest.raises(NotFoundError, match="there are: c, cuda, mojo, triton"):
+        Kernels(target="halide")
     with pytest.raises(PluginError, match="kernels/spmv has no seed for the target triton"):
         catalogue.entries()["spmv"].task("kernels", TRITON)
 
@@ -611,9 +611,9 @@ def test_a_run_on_a_target_that_cannot_be_timed_here_ends_at_the_start(target: s
 
 
 def test_an_unknown_target_is_wrong_use(tmp_path: Path) -> None:
-    ended = evolve(tmp_path, "judge", __file__, "--task", "kernels/relu", "--target", "mojo")
+    ended = evolve(tmp_path, "judge", __file__, "--task", "kernels/relu", "--target", "halide")
     assert ended.returncode == 2
-    assert "unknown target 'mojo'; there are: c, cuda, triton" in ended.stderr
+    assert "unknown target 'halide'; there are: c, cuda, mojo, triton" in ended.stderr
 
 
 @needs_nvcc

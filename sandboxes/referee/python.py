@@ -60,7 +60,7 @@ def interpreter(user: int) -> str:
     Raises OSError with a sentence where there is none.
     """
     found = [sys.executable, *(f"{folder}/python3" for folder in command.PATH.split(":"))]
-    usable = [path for path in found if Path(path).exists() and (not user or _open_to_all(Path(path)))]
+    usable = [path for path in found if Path(path).exists() and (not user or open_to_all(Path(path)))]
     for path in usable:
         if path == sys.executable or _version(path) == sys.version_info[:2]:
             return path
@@ -68,7 +68,7 @@ def interpreter(user: int) -> str:
     raise OSError(f"candidates cannot run {sys.executable}, and there is no other Python {wanted} for them")
 
 
-def _open_to_all(path: Path) -> bool:
+def open_to_all(path: Path) -> bool:
     """Every folder on the way, links followed, lets everyone through."""
     steps = {*path.parents, *path.resolve().parents}
     return all(step.stat().st_mode & 0o001 for step in steps) and os.access(path, os.X_OK)

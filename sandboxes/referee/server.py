@@ -158,15 +158,17 @@ class Server:
         return self._place.candidate or os.getuid()
 
     def _as_candidate(self, folder: Path) -> None:
-        """Remove what only the candidate's user may remove: a referee without capabilities is no stronger."""
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(OSError):
-                if self._place.candidate:
-                    os.setresuid(self._place.candidate, self._place.candidate, self._place.candidate)
-                _erase_below(folder)
-            os._exit(0)
-        os.waitpid(pid, 0)
+        """Remove what only the users of candidate and baseline may: a referee without capabilities is no stronger."""
+        users = (self._place.candidate, self._place.candidate + 1) if self._place.candidate else (0,)
+        for user in users:
+            pid = os.fork()
+            if pid == 0:
+                with contextlib.suppress(OSError):
+                    if user:
+                        os.setresuid(user, user, user)
+                    _erase_below(folder)
+                os._exit(0)
+            os.waitpid(pid, 0)
 
 
 def _erase_below(folder: Path) -> None:

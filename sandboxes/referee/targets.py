@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from . import compiler, cuda, network, python, triton
+from . import compiler, cuda, mojo, network, python, triton
 from .job import Job
 from .runner import Program
 
@@ -29,7 +29,14 @@ class Target(Protocol):
 
 PRELOADED = {"torch": ("torch",)}
 """What takes a second to import and every job of a target needs."""
-TARGETS: dict[str, Target] = {"c": compiler, "python": python, "cuda": cuda, "triton": triton, "torch": network}
+TARGETS: dict[str, Target] = {
+    "c": compiler,
+    "cuda": cuda,
+    "mojo": mojo,
+    "python": python,
+    "torch": network,
+    "triton": triton,
+}
 
 
 def of(job: Job) -> Target:

@@ -16,6 +16,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "handshake": ("-O2", "-shared", "-fPIC"),
     "confine": ("-O2", "-shared", "-fPIC"),
     "profile_driver": ("-O2", "-fopenmp"),
+    "mojo_runtime": ("-O2", "-c", "-fPIC", "-fopenmp"),
     "peaks": ("-O3", "-march=native", "-fopenmp"),
 }
 NATIVE = frozenset({"peaks"})

@@ -1,4 +1,4 @@
-"""The domain `kernels`: make C kernels faster on this machine's CPU. The score is the speed-up over the naive seed."""
+"""The domain `kernels`: make kernels faster on this machine. The score is the speed-up over the target's naive seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +24,7 @@ LARGER = 3
 
 class Kernels(Domain):
     name = "kernels"
+    prompts = Path(__file__).with_name("prompts")
 
     def __init__(self, sessions: int = 6, seconds: float = 4.0, target: str = targets.C.name) -> None:
         """Timing one candidate takes so many sessions with new processes, and about so many seconds at most.
@@ -31,7 +32,7 @@ class Kernels(Domain):
         Raises NotFoundError for a target that there is not.
         """
         self._target = targets.named(target)
-        self.needs = frozenset({"gpu"} if self._target.device else ())
+        self.needs = frozenset({"gpu"} if self._target.device else {"mojo"} if target == targets.MOJO.name else ())
         self._effort = Effort(sessions=sessions, seconds=seconds)
         self._tasks: tuple[Task, ...] = ()
         self._known: dict[str, Peaks] = {}
@@ -84,7 +85,7 @@ class Kernels(Domain):
         if judge.impossible(measured, judge.least_ms(entry, measured, peaks)):
             peaks = self._peaks(sandbox, again=True)
         alarm = judge.impossible(measured, judge.least_ms(entry, measured, peaks))
-        return alarm or judge.accepted(entry, source, measured, peaks)
+        return alarm or judge.accepted(entry, source, measured, peaks, self._target)
 
     def profile(
         self, task: Task, candidate: Candidate, verdict: Evaluation, sandbox: Sandbox, parts: Sequence[str] = ()
@@ -107,22 +108,24 @@ class Kernels(Domain):
 
     def _c_alone(self, option: str) -> None:
         if self._target is not targets.C:
-            raise UsageError(f"{option} is for the target c; what a GPU's counters say is in every verdict")
+            raise UsageError(f"{option} is for the target c; what is known of other kernels is in every verdict")
 
     def mutations(self, task: Task, files: Mapping[str, str], rng: Random) -> Iterator[Mutation]:
         from evolve.domains.kernels import transform
+        from evolve.domains.kernels.mojo import moves
 
         del task
-        if self._target is not targets.C:
+        known = {targets.C.name: transform.mutations, targets.MOJO.name: moves.mutations}
+        if self._target.name not in known:
             return
-        for technique, detail, source in transform.mutations(files[targets.C.source], rng):
-            yield Mutation(technique, detail, {**files, targets.C.source: source})
+        name = self._target.source
+        for technique, detail, source in known[self._target.name](files[name], rng):
+            yield Mutation(technique, detail, {**files, name: source})
 
     def lore(self) -> Sequence[str]:
-        if self._target is not targets.C:
+        if self._target.lore is None:
             return ()
-        text = Path(__file__).with_name("lore.md").read_text()
-        return [section.strip() for section in text.split("\n## ")[1:]]
+        return [section.strip() for section in self._target.lore.read_text().split("\n## ")[1:]]
 
     def baseline(self, task: Task) -> float:
         """The score is relative to the seed."""

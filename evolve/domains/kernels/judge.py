@@ -8,6 +8,8 @@ from evolve.domains.kernels.bottleneck import Evidence, profile
 from evolve.domains.kernels.catalogue import Entry, numerics
 from evolve.domains.kernels.features import features
 from evolve.domains.kernels.machine import Peaks
+from evolve.domains.kernels.measured import Parts
+from evolve.domains.kernels.mojo import state as mojo
 from evolve.domains.kernels.rules import declared_flags
 from evolve.domains.kernels.targets import Target
 from evolve.domains.measuring import Effort, Measured, Reply, failed, gain, measured, metrics, reply_of, request
@@ -106,18 +108,20 @@ def impossible(result: Measured, least: float) -> Evaluation | None:
     return Evaluation(gates=Gates(authentic=False, builds=True, correct=True), feedback=feedback)
 
 
-def accepted(entry: Entry, source: str, result: Measured, peaks: Peaks) -> Evaluation:
+def accepted(entry: Entry, source: str, result: Measured, peaks: Peaks, target: Target = targets.C) -> Evaluation:
     spec, reply, found = entry.spec, result.reply, result.speedup
     flops = spec.flops(**spec.TIMED)
+    in_mojo = target is targets.MOJO
     evidence = Evidence(
-        features=features(source),
+        features=mojo.features(source) if in_mojo else features(source),
         remarks=reply.vectorisation,
         roofline=peaks.roofline(flops, spec.bytes_moved(**spec.TIMED)),
         milliseconds=found.candidate_ns * 1e-6,
         threads=reply.threads,
         fast_math="-ffast-math" in declared_flags(source),
+        parts=mojo.parts(reply.vectorisation) if in_mojo else Parts(),
     )
-    state = profile(evidence)
+    state = mojo.profile(evidence) if in_mojo else profile(evidence)
     own = {
         "roofline": evidence.share,
         "gflops": flops / found.candidate_ns,

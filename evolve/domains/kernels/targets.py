@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from evolve.domains.kernels import cuda, triton
+from evolve.domains.kernels import cuda, mojo, triton
 from evolve.domains.kernels.rules import violations
 from evolve.domains.kernels.vocabulary import FLAGS, GIVEN
 from evolve.errors import NotFoundError
@@ -45,6 +45,18 @@ write whole, inputs are read-only, what is returned does not count. Imports: {he
 Outside of @triton.jit functions nothing computes on tensors: torch gives types and scratch memory (torch.empty) only;
 no torch operators, no autotune, no try, no classes. Choose block sizes yourself, powers of two.
 """
+_MOJO = """\
+Rules: one file of Mojo 1.2, which exports the kernel as below and may define functions and structs of its own. It has
+the arguments above: `const float *` is ImmPointer[Float32, ImmUntrackedOrigin], `float *` is MutPointer[Float32,
+MutUntrackedOrigin] (other types likewise: Int32, UInt8, Int8), int64_t is Int. `out` is a keyword: call that one `y`.
+    @export("kernel")
+    def kernel(x: ImmPointer[Float32, ImmUntrackedOrigin], …, N: Int) abi("C"):
+The output array is yours to write whole; inputs are read-only; arrays are aligned to 64 bytes at least and never
+overlap. Elements are p[unsafe_offset=i], vectors p.unsafe_load[width=W](i) and p.unsafe_store(i, vector). Imports, only
+as `from MODULE import NAMES`: {headers}. Threads: `from max.algorithm import parallelize`, then parallelize(f, count)
+for a nested `def f(item: Int) {{imm}}:`. No printing, no files, no clocks, no C functions, no MLIR, LLVM or assembly.
+It is built by mojo build {given} for this CPU, with a*b + c fused.
+"""
 
 
 class Target(NamedTuple):
@@ -69,6 +81,8 @@ class Target(NamedTuple):
     """It is timed on a GPU alone."""
     compiler: bool = False
     """Nothing of it can be said without nvcc."""
+    lore: Path | None = None
+    """What is known about it, a section for each `## ` of Markdown."""
 
     @property
     def baseline(self) -> str:
@@ -104,7 +118,9 @@ SIZES: Mapping[str, Mapping[str, int]] = {
     "attention": {"N": 1024, "D": 64},
 }
 """Large enough for a GPU to be more than launched."""
-C = Target("c", "kernel.c", "{name}.c", _C + _JUDGED, violations, GIVEN, FLAGS)
+C = Target(
+    "c", "kernel.c", "{name}.c", _C + _JUDGED, violations, GIVEN, FLAGS, lore=Path(__file__).with_name("lore.md")
+)
 CUDA = Target(
     "cuda",
     "kernel.cu",
@@ -128,7 +144,17 @@ TRITON = Target(
     sizes=SIZES,
     device=True,
 )
-TARGETS = {target.name: target for target in (C, CUDA, TRITON)}
+MOJO = Target(
+    "mojo",
+    "kernel.mojo",
+    "{name}.mojo",
+    _MOJO + _JUDGED,
+    mojo.violations,
+    mojo.GIVEN,
+    headers=tuple(sorted(mojo.MODULES)),
+    lore=mojo.LORE,
+)
+TARGETS = {target.name: target for target in (C, CUDA, MOJO, TRITON)}
 
 
 def named(name: str) -> Target:
@@ -141,7 +167,10 @@ def named(name: str) -> Target:
 def missing(target: Target) -> str:
     """What keeps candidates from being timed on this machine; empty when nothing is seen to."""
     from sandboxes.referee import gpu
+    from sandboxes.referee import mojo as building
 
+    if target is MOJO and building.home() is None:
+        return building.NO_MOJO
     if target.compiler and gpu.home() is None:
         return gpu.NO_NVCC
     if target.device and not gpu.seen():

@@ -1,0 +1,10 @@
+comptime Input = ImmPointer[Float32, ImmUntrackedOrigin]
+comptime Output = MutPointer[Float32, MutUntrackedOrigin]
+
+
+@export("kernel")
+def kernel(x: Input, y: Output, N: Int) abi("C"):
+    var acc: Float32 = 0
+    for i in range(N):
+        acc += x[unsafe_offset=i]
+        y[unsafe_offset=i] = acc
