@@ -1,34 +1,44 @@
 """Models that complete prompts: any provider through litellm, and a scripted one for tests."""
 
-import ipaddress
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import ModuleType
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from evolve.deadline import within
+from agents.request import Abilities, Received, Request
+from evolve.budget import LostReplyError
+from evolve.deadline import attended
 from evolve.errors import ModelError
-from evolve.provider import ProviderModel, quiet_litellm
-from evolve.retry import Retries
+from evolve.provider import Price, ProviderModel, quiet_litellm
+from evolve.retry import Retries, diagnose
 from evolve.types import Completion, Cost, Prompt
 
 Script = Iterable[str | Completion | Exception] | Callable[[Prompt], str | Completion]
 
 CONNECT_SECONDS = 20.0
+PATIENCE_SECONDS = 900.0
+"""A provider that asks for a longer pause is not waited for."""
 AWAITED = "completion"
 CHARACTERS_PER_TOKEN = 4
-"""For a provider that reports no usage."""
+"""For a provider that reports no usage, or one that cannot be."""
+PLAUSIBLE = 10
+"""So many times more or less than the estimate, usage is believed."""
+OVERHEAD_TOKENS = 500
+"""What a chat template or a short reply may add to the estimate."""
 
 
 class LiteLLM:
     """One model of any provider that litellm knows, named `provider/model`; safe to call from several threads.
 
-    `seconds_left` is what the run may still use (None: no limit): no call and no pause goes beyond it. `on_wait` is
-    told the seconds and the reason before each pause.
+    Replies are streamed, so that one that falls silent for `idle` seconds is cut off long before the `timeout`.
+    `seconds_left` is what the run may still use (None: no limit): no call and no pause goes beyond it. `short_of` says
+    why no further try can be paid for beside what replies that broke off have cost, nothing where it can. `on_wait`
+    is told the seconds and the reason before each pause.
     """
 
     def __init__(
@@ -36,21 +46,39 @@ class LiteLLM:
         name: str,
         *,
         timeout: float = 600.0,
+        idle: float = 120.0,
         tries: int = 6,
         seconds_left: Callable[[], float | None] = lambda: None,
+        short_of: Callable[[Cost], str] = lambda _lost: "",
         on_wait: Callable[[float, str], None] = lambda _seconds, _why: None,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
     ) -> None:
         self._model = ProviderModel(name)
         self._timeout = timeout
+        self._idle = idle
+        self._short_of = short_of
         self._retries = Retries(
-            tries, sleep=sleep, rng=rng or random.Random(), seconds_left=seconds_left, on_wait=on_wait
+            tries,
+            sleep=sleep,
+            rng=rng or random.Random(),
+            patience=PATIENCE_SECONDS,
+            seconds_left=seconds_left,
+            on_wait=on_wait,
         )
 
     @property
     def name(self) -> str:
         return self._model.name
+
+    @cached_property
+    def price(self) -> Price | None:
+        """By the provider's list; None where nobody knows it, as for a server of one's own."""
+        return self._model.price
+
+    @cached_property
+    def _abilities(self) -> Abilities:
+        return Abilities(shapes=self._model.knows_shapes)
 
     def check(self) -> None:
         """Raises UsageError, without a call, for a name or an environment that cannot work."""
@@ -61,13 +89,38 @@ class LiteLLM:
         )
 
     def complete(self, prompt: Prompt) -> Completion:
-        """Raises ModelError: fatal for what no retry mends, otherwise after the last try or at the time limit."""
+        """Raises ModelError: fatal for what no retry mends, otherwise after the last try or at the time limit.
+
+        It is a LostReplyError where the provider bills what came of replies that were never whole.
+        """
         litellm = quiet_litellm()  # before the clock runs: importing it takes seconds
         started = time.monotonic()
-        response = self._retries.run(lambda: self._call(litellm, prompt), whose=self._model, awaited=AWAITED)
-        return self._completion(prompt, response, time.monotonic() - started)
+        lost = Cost()
 
-    def _call(self, litellm: ModuleType, prompt: Prompt) -> BaseModel:
+        def once() -> Received:
+            nonlocal lost
+            request = Request(self._model, self._abilities, prompt)
+            try:
+                return self._call(litellm, request)
+            except Exception as error:
+                if request.heard:
+                    lost += self._estimate(prompt, "".join(request.heard))
+                    if short := self._short_of(lost):
+                        words = f"{self._model}: {diagnose(error).words} ({short})"
+                        raise ModelError(words, fatal=False) from error
+                raise
+
+        try:
+            received = self._retries.run(once, whose=self._model, awaited=AWAITED)
+            completion = self._completion(prompt, received)
+        except ModelError as error:
+            if lost == Cost():
+                raise
+            raise LostReplyError(str(error), fatal=error.fatal, cost=lost) from error
+        cost = completion.cost + lost + Cost(seconds=time.monotonic() - started)
+        return completion.model_copy(update={"cost": cost})
+
+    def _call(self, litellm: ModuleType, request: Request) -> Received:
         """One try, cut off at the time limit even when the provider keeps dripping bytes."""
         import httpx
 
@@ -75,48 +128,39 @@ class LiteLLM:
         seconds = self._timeout if left is None else min(self._timeout, left)
         # A second more than ours: the sentence is always ours, the socket is closed soon after.
         limits = httpx.Timeout(seconds + 1, connect=min(seconds + 1, CONNECT_SECONDS))
-        key = self._model.key
+        return attended(seconds, self._idle, lambda beat: request.send(litellm, limits, beat))
 
-        def answer() -> BaseModel:
-            response: BaseModel = litellm.completion(
-                model=self.name,
-                messages=[message.model_dump() for message in prompt.messages],
-                max_tokens=prompt.max_tokens,
-                temperature=prompt.temperature,
-                timeout=limits,
-                api_key=key,
-                drop_params=True,
-                max_retries=0,
-                num_retries=0,
-            )
-            return response
-
-        return within(seconds, answer)
-
-    def _completion(self, prompt: Prompt, response: BaseModel, seconds: float) -> Completion:
-        answer = self._model.read(response, _Answer, AWAITED)
+    def _completion(self, prompt: Prompt, received: Received) -> Completion:
+        answer = self._model.read(received.response, _Answer, AWAITED)
         # Half of a surrogate pair is valid JSON and no text: no file and no database takes it.
         text = (answer.choices[0].message.content or "").encode(errors="replace").decode()
-        sent, received = answer.usage.prompt_tokens, answer.usage.completion_tokens
-        metered = received > 0 or not text
-        if not metered:
-            sent = sum(len(message.content) for message in prompt.messages) // CHARACTERS_PER_TOKEN
-            received = len(text) // CHARACTERS_PER_TOKEN
-        usd = self._price(response) if metered else None
-        cost = Cost(
-            prompt_tokens=sent, completion_tokens=received, usd=usd or 0.0, usd_known=usd is not None, seconds=seconds
-        )
+        cost = self._estimate(prompt, text)
+        usage = answer.usage
+        if received.metered and usage and _plausible(usage, cost, prompt.max_tokens):
+            usd = self._billed(received.response)
+            cost = Cost(
+                prompt_tokens=usage.prompt_tokens or 0,
+                completion_tokens=usage.completion_tokens or 0,
+                usd=usd or 0.0,
+                usd_known=usd is not None,
+            )
         truncated = answer.choices[0].finish_reason == "length"
         return Completion(text=text, model=self.name, cost=cost, truncated=truncated)
 
-    def _price(self, response: BaseModel) -> float | None:
-        """Dollars by the provider's list prices; None where nobody knows them, as on a server of one's own."""
-        if _is_local(self._model.address):
+    def _billed(self, response: BaseModel) -> float | None:
+        """Dollars by the provider's list prices, cached tokens and all; None where nobody knows them."""
+        if self._model.is_local:
             return None
         try:
             return float(quiet_litellm().completion_cost(completion_response=response, model=self.name))
         except Exception:  # noqa: BLE001 - the provider's boundary: no missing price is worth a paid reply
             return None
+
+    def _estimate(self, prompt: Prompt, text: str) -> Cost:
+        sent = math.ceil(sum(len(message.content) for message in prompt.messages) / CHARACTERS_PER_TOKEN)
+        received = math.ceil(len(text) / CHARACTERS_PER_TOKEN)
+        usd = self.price.of(sent, received) if self.price else 0.0
+        return Cost(prompt_tokens=sent, completion_tokens=received, usd=usd, usd_known=False, estimated=True)
 
 
 class ScriptedModel:
@@ -162,20 +206,28 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
+    """As reported: nothing keeps a provider from reporting nonsense."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Answer(BaseModel):
     """What is read of a chat completion."""
 
     choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage = _Usage()
+    usage: _Usage | None = None
 
 
-def _is_local(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or host.endswith(".local")
+def _plausible(usage: _Usage, estimate: Cost, max_tokens: int) -> bool:
+    """Neither missing nor far from what the characters say. A reply may hide as many thoughts as it had room for."""
+    sent, received = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    room = max(estimate.completion_tokens, max_tokens)
+    return (
+        _least(estimate.prompt_tokens) <= sent <= PLAUSIBLE * estimate.prompt_tokens + OVERHEAD_TOKENS
+        and _least(estimate.completion_tokens) <= received <= PLAUSIBLE * room + OVERHEAD_TOKENS
+    )
+
+
+def _least(estimate: int) -> int:
+    return math.ceil(estimate / PLAUSIBLE)

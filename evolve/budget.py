@@ -2,15 +2,23 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from itertools import count
+from typing import Protocol, runtime_checkable
 
-from evolve.errors import BudgetExceededError, UsageError
+from evolve.errors import BudgetExceededError, ModelError, UsageError
+from evolve.provider import Price
 from evolve.types import Completion, Cost, Frozen, Model, Prompt
 
 CHARACTERS_PER_TOKEN = 3
 """A cautious estimate of a prompt's size before the provider has counted it."""
+
+
+LOST = "~lost-"
+"""In the journal, what sets the key of a call that was billed and never answered apart."""
+UNANSWERED = "unanswered/"
+"""Before the key of a call that got no answer, in the journal's facts; the value is an `Unanswered`."""
 
 
 class Ceilings(Frozen):
@@ -32,6 +40,13 @@ class Ceilings(Frozen):
         return self
 
 
+class Unanswered(Frozen):
+    """Why a call got no answer: so that it gets none when the run is replayed."""
+
+    why: str
+    fatal: bool
+
+
 class Ledger(Protocol):
     """What a budget and a meter need of a run's journal."""
 
@@ -40,6 +55,36 @@ class Ledger(Protocol):
     def spent(self) -> Cost: ...
     def completion(self, key: str) -> Completion | None: ...
     def record_call(self, prompt: Prompt, completion: Completion) -> None: ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A model that knows what it costs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def price(self) -> Price | None: ...
+
+
+def check_ceilings(ceilings: Ceilings, models: Iterable[Priced]) -> None:
+    """Raises UsageError for a ceiling of dollars over a model without a known price: it could not hold."""
+    if ceilings.usd is None:
+        return
+    unknown = [model.name for model in models if model.price is None]
+    if unknown:
+        raise UsageError(
+            f"--usd {ceilings.usd:g} cannot be held, because nobody knows the price of {', '.join(unknown)}; "
+            "give --tokens instead"
+        )
+
+
+class LostReplyError(ModelError):
+    """No answer, after replies that broke off: the provider bills what it had sent of them."""
+
+    def __init__(self, message: str, *, fatal: bool, cost: Cost) -> None:
+        super().__init__(message, fatal=fatal)
+        self.cost = cost
 
 
 class Budget:
@@ -84,16 +129,17 @@ class Budget:
         return ""
 
     @contextmanager
-    def reserve(self, prompt: Prompt) -> Iterator[None]:
+    def reserve(self, prompt: Prompt, price: Price | None = None) -> Iterator[None]:
         """Hold room for one call while it is in flight. Raises BudgetExceededError when there is none.
 
-        A call's dollars are not known before it: each call in flight counts as the dearest one so far.
+        It counts with all the tokens that it may use, at the model's `price`; without one, as the dearest call so far.
+        Tries that broke off are billed beside the one that answers: see `short_of`.
         """
         characters = sum(len(message.content) for message in prompt.messages)
-        held = Cost(
-            prompt_tokens=characters // CHARACTERS_PER_TOKEN, completion_tokens=prompt.max_tokens, usd=self._dearest
-        )
+        sent, received = characters // CHARACTERS_PER_TOKEN, prompt.max_tokens
         with self._lock:
+            usd = price.of(sent, received) if price else self._dearest
+            held = Cost(prompt_tokens=sent, completion_tokens=received, usd=usd)
             self._require_room(held)
             self._in_flight = self._in_flight + held
         try:
@@ -103,15 +149,23 @@ class Budget:
                 self._in_flight = _minus(self._in_flight, held)
 
     def _require_room(self, held: Cost) -> None:
-        if reached := self.exhausted():
+        if reached := self.exhausted() or self._short_of(held):
             raise BudgetExceededError(reached)
-        after = self._spent + self._in_flight + held
+
+    def short_of(self, lost: Cost) -> str:
+        """Why a call in flight cannot be tried once more after it `lost` so much; empty where it can."""
+        with self._lock:
+            return "the budget leaves no room for another try" if self._short_of(lost) else ""
+
+    def _short_of(self, more: Cost) -> str:
+        after = self._spent + self._in_flight + more
         ceilings = self._ceilings
         if ceilings.tokens is not None and _tokens(after) > ceilings.tokens:
             left = ceilings.tokens - _tokens(self._spent)
-            raise BudgetExceededError(f"the next call could use {_tokens(held)} tokens and {left} are left")
+            return f"the next call could use {_tokens(more)} tokens and {left} are left"
         if ceilings.usd is not None and after.usd > ceilings.usd:
-            raise BudgetExceededError(f"the next call could pass the budget of {ceilings.usd:g} dollars")
+            return f"the next call could pass the budget of {ceilings.usd:g} dollars"
+        return ""
 
     def settle(self, cost: Cost) -> None:
         with self._lock:
@@ -135,11 +189,31 @@ class MeteredModel:
         answered = self._journal.completion(prompt.key)
         if answered is not None:
             return answered
-        with self._budget.reserve(prompt):
-            completion = self._model.complete(prompt)
+        try:
+            return self._asked(prompt)
+        except (ModelError, BudgetExceededError) as error:
+            failure = Unanswered(why=str(error), fatal=not isinstance(error, ModelError) or error.fatal)
+            self._journal.record_fact(f"{UNANSWERED}{prompt.key}", failure.model_dump_json())
+            raise
+
+    def _asked(self, prompt: Prompt) -> Completion:
+        price = self._model.price if isinstance(self._model, Priced) else None
+        with self._budget.reserve(prompt, price):
+            try:
+                completion = self._model.complete(prompt)
+            except LostReplyError as error:
+                self._lost(prompt, error)
+                raise
             self._journal.record_call(prompt, completion)
             self._budget.settle(completion.cost)
         return completion
+
+    def _lost(self, prompt: Prompt, error: LostReplyError) -> None:
+        """Paid for nothing, and on record under a key that no call has: asking again is a new call."""
+        keys = (f"{prompt.key}{LOST}{number}" for number in count(1))
+        told = prompt.model_copy(update={"key": next(key for key in keys if self._journal.completion(key) is None)})
+        self._journal.record_call(told, Completion(text=f"({error})", model=self.name, cost=error.cost))
+        self._budget.settle(error.cost)
 
 
 def _tokens(cost: Cost) -> int:

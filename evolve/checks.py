@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from evolve.errors import EvolveError
 from evolve.home import home
+from evolve.keys import default_keys, load_keys
 
 LEAST_GB = 1.0
 
@@ -73,6 +74,15 @@ def _domains() -> Check:
 
 
 def _keys() -> Check:
+    if (file := default_keys()) is not None:
+        try:
+            load_keys(file)
+        except EvolveError as error:
+            return Check("model keys", ok=False, needed=False, text=str(error))
     names = sorted(name for name in os.environ if name.endswith("_API_KEY"))
-    text = f"set: {', '.join(names)}" if names else "no *_API_KEY is set; `--model offline` needs none"
+    text = (
+        f"set: {', '.join(names)}"
+        if names
+        else "no *_API_KEY is set, here or in keys.env; `--model offline` needs none"
+    )
     return Check("model keys", bool(names), needed=False, text=text)

@@ -4,6 +4,7 @@
     ├── UsageError            what was asked for cannot be done here (exit code 2)
     │   └── NotFoundError     a task, run, domain or experience that is not there; says what is
     ├── BudgetExceededError   a hard ceiling was reached before a call (ends the run, exit code 0 or 1)
+    ├── ReplayError           a replay came to something else than what was recorded (exit code 1)
     └── InfrastructureError   something outside the candidate broke (exit code 3)
         ├── SandboxError      the sandbox could not do its work, whatever the candidate was
         ├── ModelError        the model's provider refused, failed or could not be reached
@@ -42,6 +43,10 @@ class NotFoundError(UsageError):
 
 
 class BudgetExceededError(EvolveError):
+    exit_code = 1
+
+
+class ReplayError(EvolveError):
     exit_code = 1
 
 

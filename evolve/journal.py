@@ -20,6 +20,8 @@ from evolve.types import Attempt, Candidate, Completion, Cost, Evaluation, Promp
 APPLICATION = 0x65766F6C
 """SQLite's application_id of our files: `evol`."""
 SCHEMA = 1
+EVER = 2**62
+"""Later than any position."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -49,6 +51,30 @@ class Planned(NamedTuple):
     task: str
     stage: str
     parent: str | None
+
+
+class Judgement(NamedTuple):
+    verdict: Evaluation
+    seconds: float
+    repeat_of: str | None
+    """The attempt that had been judged with the same content; its verdict was taken over."""
+
+
+class Learnt(NamedTuple):
+    order: int
+    """Among all that was learnt from, from 1; runs of earlier versions have 1 everywhere."""
+    gain: float | None
+    reward: float
+    improved: bool
+
+
+class Earned(NamedTuple):
+    """What one attempt was worth, and what its writer's calls cost."""
+
+    model: str
+    stage: str
+    reward: float
+    cost: Cost
 
 
 class Standing(NamedTuple):
@@ -111,12 +137,38 @@ class Journal:
     def planned(self, attempt: str) -> Planned:
         return _planned(self._attempt(attempt))
 
+    def in_round(self, number: int) -> list[Planned]:
+        return [_planned(row) for row in self._all("SELECT * FROM attempts WHERE round=? ORDER BY position", number)]
+
+    def all_planned(self) -> list[Planned]:
+        return [_planned(row) for row in self._all("SELECT * FROM attempts ORDER BY position")]
+
+    def numbered(self, position: int) -> Planned:
+        """The attempt with this number. Raises UsageError where there is none."""
+        rows = self._all("SELECT * FROM attempts WHERE position=?", position)
+        if not rows:
+            last = self._one("SELECT COUNT(*) FROM attempts")[0]
+            raise UsageError(f"this run has no attempt {position}; give a number from 1 to {last}")
+        return _planned(rows[0])
+
     def unlearned(self) -> list[Planned]:
         """Attempts that have not run their whole course, oldest first."""
         return [_planned(row) for row in self._all("SELECT * FROM attempts WHERE learned=0 ORDER BY position")]
 
     def rounds(self) -> int:
         return int(self._one("SELECT COALESCE(MAX(round), 0) FROM attempts")[0])
+
+    def first_of_round(self, number: int) -> int:
+        """The position of a round's first attempt: what was there before it, all of the round may know.
+
+        One past the last position where the round is not planned yet.
+        """
+        row = self._one(
+            "SELECT COALESCE((SELECT MIN(position) FROM attempts WHERE round=?),"
+            " (SELECT COALESCE(MAX(position), 0) + 1 FROM attempts))",
+            number,
+        )
+        return int(row[0])
 
     # --- what an attempt leaves behind, step by step
 
@@ -152,24 +204,40 @@ class Journal:
             attempt,
         )
 
-    def judged_before(self, task: str, candidate: str) -> tuple[str, Evaluation] | None:
-        """The first attempt of this run that had the same content judged, with its verdict."""
+    def judgement(self, attempt: str) -> Judgement | None:
+        row = self._attempt(attempt)
+        verdict = self._model(Evaluation, row["evaluation"], attempt)
+        return Judgement(verdict, row["judged_seconds"] or 0.0, row["repeat_of"]) if verdict else None
+
+    def judged_before(self, task: str, candidate: str, before: int = EVER) -> tuple[str, Evaluation] | None:
+        """The first attempt of this run that had the same content judged, with its verdict.
+
+        `before`: only attempts that were planned before this position.
+        """
         rows = self._all(
-            "SELECT * FROM attempts WHERE task=? AND candidate=? AND evaluation IS NOT NULL ORDER BY position LIMIT 1",
+            "SELECT * FROM attempts WHERE task=? AND candidate=? AND position<? AND evaluation IS NOT NULL"
+            " ORDER BY position LIMIT 1",
             task,
             candidate,
+            before,
         )
         if not rows:
             return None
         verdict = self._model(Evaluation, rows[0]["evaluation"], rows[0]["id"])
         return (rows[0]["id"], verdict) if verdict else None
 
+    def learnt(self, attempt: str) -> Learnt | None:
+        """What the run made of a judged attempt, None while it has not learnt from it."""
+        row = self._attempt(attempt)
+        return Learnt(row["learned"], row["gain"], row["reward"], bool(row["improved"])) if row["learned"] else None
+
     def record_learned(self, attempt: str, *, gain: float | None, reward: float, improved: bool) -> None:
         """The last step: the attempt has been credited and absorbed; it becomes the best if it improved."""
         with self._transaction():
             row = self._attempt(attempt)
             self._db.execute(
-                "UPDATE attempts SET gain=?, reward=?, improved=?, learned=1 WHERE id=?",
+                "UPDATE attempts SET gain=?, reward=?, improved=?,"
+                " learned=(SELECT MAX(learned) + 1 FROM attempts) WHERE id=?",
                 (gain, reward, improved, attempt),
             )
             if improved:
@@ -216,14 +284,36 @@ class Journal:
         """Feasible, learned attempts of different content: the best first, then by score."""
         rows = self._all(
             "SELECT id FROM attempts LEFT JOIN bests ON bests.attempt = id WHERE attempts.task=? AND score IS NOT NULL"
-            " AND learned=1 AND repeat_of IS NULL ORDER BY bests.attempt IS NULL, score DESC, position LIMIT ?",
+            " AND learned>0 AND repeat_of IS NULL ORDER BY bests.attempt IS NULL, score DESC, position LIMIT ?",
             task,
             limit,
         )
         return [row["id"] for row in rows]
 
-    def tried(self, task: str) -> frozenset[str]:
-        rows = self._all("SELECT DISTINCT candidate FROM attempts WHERE task=? AND candidate IS NOT NULL", task)
+    def course(self, task: str) -> list[tuple[str, bool]]:
+        """The task's attempts in order, and whether each is feasible."""
+        rows = self._all("SELECT id, score FROM attempts WHERE task=? ORDER BY position", task)
+        return [(row["id"], row["score"] is not None) for row in rows]
+
+    def children(self, parent: str, before: int) -> list[Attempt]:
+        """What was made of an attempt by those planned before position `before`, oldest first."""
+        rows = self._all(
+            "SELECT id FROM attempts WHERE parent=? AND position<? AND learned>0 ORDER BY position", parent, before
+        )
+        return [made for row in rows if (made := self.attempt(row["id"])) is not None]
+
+    def learned_since(self, order: int) -> list[Attempt]:
+        """Those that were learnt from after so many others, in that order."""
+        rows = self._all("SELECT id FROM attempts WHERE learned>? ORDER BY learned, position", order)
+        return [made for row in rows if (made := self.attempt(row["id"])) is not None]
+
+    def tried(self, task: str, before: int = EVER) -> frozenset[str]:
+        """Ids of the candidates that attempts planned before this position wrote."""
+        rows = self._all(
+            "SELECT DISTINCT candidate FROM attempts WHERE task=? AND position<? AND candidate IS NOT NULL",
+            task,
+            before,
+        )
         return frozenset(row["candidate"] for row in rows)
 
     def last(self, task: str, before: int) -> Attempt | None:
@@ -301,7 +391,16 @@ class Journal:
         )
 
     def calls(self, attempt: str) -> list[tuple[Prompt, Completion]]:
-        rows = self._all("SELECT key, prompt, completion FROM calls WHERE attempt=? ORDER BY key", attempt)
+        """Made for the attempt, in the order in which they were answered."""
+        return self._calls(
+            self._all("SELECT key, prompt, completion FROM calls WHERE attempt=? ORDER BY rowid", attempt)
+        )
+
+    def all_calls(self) -> list[tuple[Prompt, Completion]]:
+        """Of the whole run, in the order in which they were answered."""
+        return self._calls(self._all("SELECT key, prompt, completion FROM calls ORDER BY rowid"))
+
+    def _calls(self, rows: list[sqlite3.Row]) -> list[tuple[Prompt, Completion]]:
         found = []
         for row in rows:
             prompt = self._model(Prompt, row["prompt"], row["key"])
@@ -313,15 +412,59 @@ class Journal:
     def spent(self) -> Cost:
         row = self._one(
             "SELECT COALESCE(SUM(prompt_tokens),0), COALESCE(SUM(completion_tokens),0), COALESCE(SUM(usd),0),"
-            " COALESCE(MIN(usd_known),1) FROM calls"
+            " COALESCE(MIN(usd_known),1),"
+            " COALESCE(MAX(json_valid(completion) AND json_extract(completion, '$.cost.estimated')),0) FROM calls"
         )
-        return Cost(prompt_tokens=row[0], completion_tokens=row[1], usd=row[2], usd_known=bool(row[3]))
+        return Cost(
+            prompt_tokens=row[0],
+            completion_tokens=row[1],
+            usd=row[2],
+            usd_known=bool(row[3]),
+            estimated=bool(row[4]),
+        )
+
+    # --- who wrote what, and what it was worth
+
+    def earned(self, attempt: str) -> list[Earned]:
+        """What the attempts of the rounds before that of `attempt` were worth, where it is on record who wrote them."""
+        rows = self._all(
+            "SELECT stage, reward, json_extract(facts.value, '$.model') AS wrote,"
+            " COALESCE(SUM(prompt_tokens),0), COALESCE(SUM(completion_tokens),0), COALESCE(SUM(usd),0),"
+            " COALESCE(MIN(usd_known),1) FROM attempts JOIN facts ON facts.key = 'model/' || id"
+            " LEFT JOIN calls ON calls.key > id || '/coder/' AND calls.key < id || '/coder0' AND calls.model = wrote"
+            " WHERE learned>0 AND reward IS NOT NULL AND round < (SELECT round FROM attempts WHERE id=?)"
+            " GROUP BY position ORDER BY position",
+            attempt,
+        )
+        return [
+            Earned(
+                row["wrote"],
+                row["stage"],
+                row["reward"],
+                Cost(prompt_tokens=row[3], completion_tokens=row[4], usd=row[5], usd_known=bool(row[6])),
+            )
+            for row in rows
+        ]
+
+    def ahead(self, attempt: str) -> int:
+        """How many attempts of the same round are at the same stage and were planned before it."""
+        row = self._one(
+            "SELECT COUNT(*) FROM attempts AS own JOIN attempts AS other USING (round, stage)"
+            " WHERE own.id=? AND other.position < own.position",
+            attempt,
+        )
+        return int(row[0])
 
     # --- facts about the run: seconds worked, how it ended
 
     def fact(self, key: str, default: str = "") -> str:
         rows = self._all("SELECT value FROM facts WHERE key=?", key)
         return str(rows[0]["value"]) if rows else default
+
+    def facts(self, beginning: str) -> dict[str, str]:
+        """Every fact whose key begins so."""
+        rows = self._all("SELECT key, value FROM facts WHERE substr(key, 1, ?) = ?", len(beginning), beginning)
+        return {row["key"]: row["value"] for row in rows}
 
     def record_fact(self, key: str, value: str) -> None:
         self._execute("INSERT INTO facts VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", key, value)

@@ -20,11 +20,20 @@ T = TypeVar("T")
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """HTTP states that may be gone at the next try."""
+REFUSED = frozenset({400, 413, 422})
+"""HTTP states of a request that the provider finds fault with."""
+THIS_PROMPT_ONLY = frozenset({"ContentPolicyViolationError", "ContextWindowExceededError"})
+"""What another prompt may pass."""
+TOO_LONG = re.compile(r"context[ _](?:length|window|size)|maximum context|prompt is too long", re.IGNORECASE)
 LONGEST_PAUSE = 60.0
 """Seconds; only a provider that asks for more gets more."""
 LONGEST_WORDS = 400
 """Characters of a provider's message that are passed on."""
 _LAYERS = re.compile(r"^(?:[\w.]*?\w*(?:Error|Timeout|Exception)\b(?: -|:) ?)+")
+
+
+class BrokenOffError(Exception):
+    """An answer that ended before it was whole."""
 
 
 class Retries(NamedTuple):
@@ -42,13 +51,15 @@ class Retries(NamedTuple):
     """Told the seconds and the reason before each pause."""
 
     def run(self, call: Callable[[], T], *, whose: object, awaited: str) -> T:
-        """What `call` returns, which is to be an `awaited` of the model `whose`.
+        """What `call` returns, which is to be an `awaited` of the model `whose`. A ModelError of `call` passes through.
 
         Raises ModelError: fatal for what no retry mends, otherwise after the last try or at a limit of time.
         """
         for tries in range(1, self.tries + 1):
             try:
                 return call()
+            except ModelError:  # told already
+                raise
             except Exception as error:  # the provider's boundary: litellm raises any type
                 failure = diagnose(error, awaited=awaited)
                 told = f"{whose}: {failure.words}"
@@ -100,6 +111,8 @@ def _unanswered(error: BaseException, causes: list[BaseException], awaited: str)
     if names & {"Timeout", "TimeoutError", "APITimeoutError"}:
         words = str(error) if type(error) is TimeoutError else "did not answer in time"
         return Failure(words, transient=False, fatal=False)
+    if isinstance(error, BrokenOffError):
+        return Failure("broke off in the middle of its answer", transient=True, fatal=False)
     if "JSONDecodeError" in names:
         return Failure(f"answered with something that is no {awaited}", transient=True, fatal=False)
     if "APIConnectionError" in names:
@@ -112,7 +125,9 @@ def _answered(error: BaseException, causes: list[BaseException], now: datetime) 
     broke = any("insufficient_quota" in f"{getattr(cause, 'body', '')}{cause}" for cause in causes)
     if status in TRANSIENT and not broke:
         return Failure(said(error), transient=True, fatal=False, asked=_retry_after(_headers(causes), now))
-    this_prompt_only = type(error).__name__ == "ContentPolicyViolationError"
+    this_prompt_only = {type(cause).__name__ for cause in causes} & THIS_PROMPT_ONLY or (
+        status in REFUSED and TOO_LONG.search(f"{getattr(error, 'body', '')}{error}")
+    )
     return Failure(said(error), transient=False, fatal=not this_prompt_only)
 
 

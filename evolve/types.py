@@ -145,6 +145,8 @@ class Cost(Frozen):
     usd: float = 0.0
     usd_known: bool = True
     """False where some price is unknown: `usd` is then a lower bound."""
+    estimated: bool = False
+    """Some tokens are counted by characters: the provider's usage was missing or wrong, or its reply was cut off."""
     seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
@@ -153,6 +155,7 @@ class Cost(Frozen):
             completion_tokens=self.completion_tokens + other.completion_tokens,
             usd=self.usd + other.usd,
             usd_known=self.usd_known and other.usd_known,
+            estimated=self.estimated or other.estimated,
             seconds=self.seconds + other.seconds,
         )
 
@@ -175,8 +178,8 @@ class Experience(Frozen):
 
     id: str
     kind: str
-    """`trace` (feasible code), `failure`, `insight` (distilled from several), `lore` (documents), or what an installed
-    memory architecture calls it."""
+    """`trace` (feasible code), `failure`, `insight` (distilled from several), `guide` (what is advised in a bottleneck
+    state), `lore` (documents), or what an installed memory architecture calls it."""
     text: str
     task: str = ""
     domain: str = ""

@@ -207,7 +207,7 @@ def test_an_id_is_part_of_a_collections_name_and_differs_for_each_model(provider
     [
         (401, "Incorrect API key provided: none.", "invalid_api_key"),
         (404, "The model `tiny` doesn't exist.", "model_not_found"),
-        (400, "This model's maximum context length is 100 tokens.", ""),
+        (400, "Unsupported value: encoding_format.", ""),
         (429, "You exceeded your current quota.", "insufficient_quota"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evolve.errors import StorageError, UsageError
-from evolve.journal import Journal
+from evolve.journal import Journal, Learnt
 from evolve.types import Candidate, Completion, Cost, Evaluation, Message, Prompt
 
 CODE = Candidate(files={"kernel.c": "int x;"})
@@ -81,6 +81,57 @@ def test_the_ranking_starts_with_the_best_and_leaves_out_repeats(tmp_path: Path)
         book.record_evaluation(f"r/{position}", Evaluation(score=score), seconds=0, repeat_of=repeat)
         book.record_learned(f"r/{position}", gain=None, reward=0, improved=position == 1)
     assert book.ranked("t", 9) == ["r/1", "r/2", "r/3"]
+
+
+def test_what_an_attempt_may_know_ends_where_its_round_begins(tmp_path: Path) -> None:
+    book = journal(tmp_path)
+    for number in (1, 2):
+        for plan in book.plan("r", number, [("t", "draft", None)] * 2):
+            book.record_draft(plan.id, Candidate(files={"a": str(plan.position % 2)}), Cost())
+            book.record_evaluation(plan.id, Evaluation(score=1.0 + plan.position), seconds=0)
+    assert [book.first_of_round(number) for number in (1, 2, 3)] == [1, 3, 5]
+    odd, even = (Candidate(files={"a": digit}).id for digit in "10")
+    assert book.tried("t", 2) == {odd}
+    assert book.tried("t") == {odd, even}
+    assert book.judged_before("t", even, 2) is None
+    assert book.judged_before("t", even, 3) == ("r/2", Evaluation(score=3.0))
+
+
+def test_the_order_in_which_was_learnt_is_kept(tmp_path: Path) -> None:
+    book = planned(tmp_path)
+    assert book.learnt("r/1") is None
+    for attempt in ("r/2", "r/1"):
+        book.record_draft(attempt, CODE, Cost())
+        book.record_learned(attempt, gain=None, reward=-1.0, improved=False)
+    assert [book.learnt(plan.id) for plan in book.all_planned()] == [
+        Learnt(2, None, -1.0, improved=False),
+        Learnt(1, None, -1.0, improved=False),
+    ]
+    assert book.unlearned() == []
+
+
+def test_calls_come_in_the_order_in_which_they_were_answered(tmp_path: Path) -> None:
+    book = planned(tmp_path)
+    reply = Completion(text="yes", model="m")
+    keys = ["r/1/coder/9", "r/2/analyst/1", "r/1/coder/10"]
+    for key in keys:
+        book.record_call(Prompt(key=key, messages=()), reply)
+    assert [prompt.key for prompt, _ in book.all_calls()] == keys
+    assert [prompt.key for prompt, _ in book.calls("r/1")] == [keys[0], keys[2]]
+
+
+def test_facts_are_found_by_how_their_keys_begin(tmp_path: Path) -> None:
+    book = journal(tmp_path)
+    for key in ("model/r/1", "model/r/2", "models", "MODEL/x"):
+        book.record_fact(key, key.upper())
+    assert book.facts("model/") == {"model/r/1": "MODEL/R/1", "model/r/2": "MODEL/R/2"}
+
+
+def test_an_attempt_is_found_by_its_number(tmp_path: Path) -> None:
+    book = planned(tmp_path)
+    assert book.numbered(2).id == "r/2"
+    with pytest.raises(UsageError, match="give a number from 1 to 2"):
+        book.numbered(3)
 
 
 def test_paid_calls_are_kept_and_summed(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from knowledge.architecture import DesignError
 from knowledge.design import Design, built, seeds
 from knowledge.stems import stem
 from tests.command import evolve, last_json
-from tests.test_model import Provider, refuses, says
+from tests.provider import Provider, refuses, says
 
 KEYS = {
     "recall@5", "recall@10", "se", "grounded@512", "grounded@1024", "grounded@2048", "tokens", "p50_ms", "write_ms",

@@ -1,148 +1,46 @@
 """The model layer, against a provider on the loopback that speaks the OpenAI chat-completions protocol."""
 
-import json
 import os
-import random
 import socket
-import struct
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agents.model import LiteLLM, ScriptedModel
 from evolve.errors import ModelError, UsageError
 from evolve.types import Completion, Cost, Message, Prompt
+from tests.provider import (
+    Behaviour,
+    Provider,
+    Waits,
+    answers,
+    drips,
+    echoes,
+    hangs,
+    listening,
+    refuses,
+    resets,
+    says,
+)
 
 PROMPT = Prompt(key="run/1/coder/1", messages=(Message(role="user", content="Say hello."),), max_tokens=50)
-
-Behaviour = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Provider(ThreadingHTTPServer):
-    """Answers each request with the next behaviour; the last one repeats."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.behaviours: list[Behaviour] = []
-        self.requests: list[dict[str, Any]] = []
-        self.stopped = threading.Event()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that gave up is what some tests are about."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Provider
-    request_body: dict[str, Any]
-
-    def do_POST(self) -> None:
-        self.request_body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        provider = self.server
-        provider.requests.append(self.request_body)
-        provider.behaviours[min(len(provider.requests), len(provider.behaviours)) - 1](self)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        pass
-
-
-def says(text: str, *, finish: str = "stop", usage: bool = True) -> Behaviour:
-    counts = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
-    message = {"role": "assistant", "content": text}
-    answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny"}
-    answer |= {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
-    return lambda handler: _send(handler, 200, json.dumps(answer | ({"usage": counts} if usage else {})))
-
-
-def echoes(handler: BaseHTTPRequestHandler) -> None:
-    assert isinstance(handler, _Handler)
-    says(handler.request_body["messages"][0]["content"])(handler)
-
-
-def refuses(status: int, message: str, *, code: str = "", after: str = "") -> Behaviour:
-    body = json.dumps({"error": {"message": message, "type": "error", "code": code}})
-    return lambda handler: _send(handler, status, body, {"retry-after": after} if after else {})
-
-
-def _send(handler: BaseHTTPRequestHandler, status: int, body: str, headers: dict[str, str] | None = None) -> None:
-    handler.send_response(status)
-    for name, value in {"content-type": "application/json", **(headers or {})}.items():
-        handler.send_header(name, value)
-    handler.send_header("content-length", str(len(body.encode())))
-    handler.end_headers()
-    handler.wfile.write(body.encode())
-
-
-def resets(handler: BaseHTTPRequestHandler) -> None:
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
-
-
-def hangs(handler: BaseHTTPRequestHandler) -> None:
-    server = handler.server
-    assert isinstance(server, Provider)
-    server.stopped.wait()
-
-
-def drips(handler: BaseHTTPRequestHandler) -> None:
-    """Keeps every read time-out of the client from firing and never ends."""
-    server = handler.server
-    assert isinstance(server, Provider)
-    handler.send_response(200)
-    handler.send_header("content-length", "100000")
-    handler.end_headers()
-    while not server.stopped.wait(0.05):
-        handler.wfile.write(b" ")
-        handler.wfile.flush()
 
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    with Provider() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        monkeypatch.setenv("OPENAI_API_BASE", f"http://127.0.0.1:{server.server_port}/v1")
+    with listening() as server:
+        monkeypatch.setenv("OPENAI_API_BASE", server.address)
         monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
         yield server
-        server.stopped.set()
-        server.shutdown()
-        thread.join()
-
-
-class Waits:
-    """Stands in for sleeping, and remembers what was told."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.reasons: list[str] = []
-
-    def tell(self, seconds: float, reason: str) -> None:
-        del seconds
-        self.reasons.append(reason)
-
-    def model(self, *, tries: int = 4, timeout: float = 30.0, left: float | None = None) -> LiteLLM:
-        return LiteLLM(
-            "openai/tiny",
-            timeout=timeout,
-            tries=tries,
-            seconds_left=lambda: left,
-            on_wait=self.tell,
-            sleep=self.seconds.append,
-            rng=random.Random(1),
-        )
 
 
 def test_an_answer_carries_its_text_and_the_usage_its_provider_reports(provider: Provider) -> None:
-    provider.behaviours = [says("hello")]
+    provider.behaviours = [says("hello", counts=(12, 5))]
     completion = Waits().model().complete(PROMPT)
     assert completion.text == "hello"
     assert completion.model == "openai/tiny"
@@ -178,7 +76,7 @@ def test_an_answer_stopped_at_the_token_limit_says_so(provider: Provider) -> Non
         (401, "Incorrect API key provided: none.", "invalid_api_key"),
         (403, "Your country is not supported.", ""),
         (404, "The model `tiny` does not exist.", "model_not_found"),
-        (400, "This model's maximum context length is 100 tokens.", "context_length_exceeded"),
+        (400, "Unsupported value: temperature.", "unsupported_value"),
         (429, "You exceeded your current quota.", "insufficient_quota"),
     ],
 )
@@ -249,11 +147,11 @@ def test_a_call_is_cut_off_where_the_runs_time_ends(provider: Provider) -> None:
 
 @pytest.mark.parametrize("body", ["<html>welcome</html>", '{"id": "1", "choices": []}'])
 def test_an_answer_that_is_no_completion_fails_without_ending_the_run(provider: Provider, body: str) -> None:
-    provider.behaviours = [lambda handler: _send(handler, 200, body)]
+    provider.behaviours = [answers(body)]
     with pytest.raises(ModelError, match="answered with something that is no") as failure:
         Waits().model(tries=2).complete(PROMPT)
     assert not failure.value.fatal
-    assert len(provider.requests) <= 2
+    assert len(provider.requests) <= 3
 
 
 def test_half_of_a_surrogate_pair_in_an_answer_becomes_a_question_mark(provider: Provider) -> None:

@@ -40,3 +40,17 @@ class Toy(Domain):
     def baseline(self, task: Task) -> float | None:
         del task
         return 2.0
+
+
+class Many(Toy):
+    """Ten tasks, each with a prompt of its own, for writers that end a file with a line break."""
+
+    name = "many"
+
+    def tasks(self) -> Sequence[Task]:
+        prompt = "Write a large even number. You are number"
+        return [Task(id=f"many/n{n}", domain="many", prompt=f"{prompt} {n}.", files={"x.txt": "2"}) for n in range(10)]
+
+    def evaluate(self, task: Task, candidate: Candidate, sandbox: Sandbox, *, fresh: bool = False) -> Evaluation:
+        files = {name: text.strip() for name, text in candidate.files.items()}
+        return super().evaluate(task, candidate.model_copy(update={"files": files}), sandbox, fresh=fresh)
