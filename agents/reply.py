@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from agents.edits import apply_edits, has_edits
+from agents.edits import Edit, apply_edits, has_edits
 
 LONGEST_TECHNIQUE = 120
 """Characters of a chain."""
@@ -19,6 +19,8 @@ _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _FENCE = re.compile(r"^\s*(?P<mark>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
 _NAME = re.compile(r"[\w./-]*\w\.\w+")
 _TECHNIQUE = re.compile(r"^[\W_]*technique[\w ]*[\W_]*?:[ \t]*(?P<words>.+)$", re.IGNORECASE | re.MULTILINE)
+_DENIAL = re.compile(r"(?:no|not|none|without|nothing|n/a)(?![\w-])")
+"""`no vector intrinsics used`: how small models say that they kept to the request."""
 _C_FUNCTION = re.compile(
     r"^(?!\s*(?:static|typedef|else|return)\b)[A-Za-z_][\w \t*]*[\s*](\w+)\s*\([^;{}]*\)\s*\{", re.MULTILINE
 )
@@ -32,6 +34,16 @@ _ELISION = re.compile(
 )
 
 
+class Kept(NamedTuple):
+    """What stays of edits of which some did not apply: a repair goes on from here."""
+
+    files: dict[str, str]
+    """Those shown, with the edits that applied."""
+    applied: frozenset[Edit]
+    near: str
+    """The lines that the first of the others probably meant, as they stand now."""
+
+
 class Reply(NamedTuple):
     files: dict[str, str]
     """Complete: those shown, with the reply's changes."""
@@ -39,6 +51,7 @@ class Reply(NamedTuple):
     """In lower case, a chain joined by ` + `; empty when the reply names none."""
     problem: str = ""
     """Why the reply cannot be used, in a sentence its author can repair it from; `files` is then empty."""
+    kept: Kept | None = None
 
 
 class Block(NamedTuple):
@@ -54,21 +67,47 @@ def functions(files: Mapping[str, str]) -> frozenset[str]:
     return frozenset(found) - {"if", "for", "while", "switch", "main"}
 
 
-def parse(text: str, shown: Mapping[str, str], required: frozenset[str], *, truncated: bool = False) -> Reply:
+def parse(
+    text: str,
+    shown: Mapping[str, str],
+    required: frozenset[str],
+    *,
+    truncated: bool = False,
+    kept: Kept | None = None,
+) -> Reply:
     """`shown` are the files that the author saw, `required` the functions of which at least one must be there.
 
-    `truncated`: the provider stopped the reply at its token limit.
+    `truncated`: the provider stopped the reply at its token limit. `kept`: of the reply that this one repairs; edits
+    apply to those files, and the ones that had applied are not applied again.
     """
     text = _THOUGHT.sub("", text)
     technique = named_technique(text)
     if not text.strip():
-        return Reply({}, technique, "the reply is empty")
+        return Reply({}, technique, "the reply is empty", kept)
     if has_edits(text):
-        files, problem = apply_edits(text, shown)
-    else:
-        files, problem = _rewritten(text, shown, required, truncated=truncated)
+        return _edited(text, shown, required, technique, truncated=truncated, kept=kept)
+    files, problem = _rewritten(text, kept.files if kept else shown, required, truncated=truncated)
     problem = problem or _missing(files, required)
-    return Reply({}, technique, problem) if problem else Reply(files, technique)
+    return Reply({}, technique, problem, kept) if problem else Reply(files, technique)
+
+
+def _edited(
+    text: str,
+    shown: Mapping[str, str],
+    required: frozenset[str],
+    technique: str,
+    *,
+    truncated: bool,
+    kept: Kept | None,
+) -> Reply:
+    files, applied = (kept.files, kept.applied) if kept else (shown, frozenset[Edit]())
+    edited = apply_edits(text, files, applied)
+    if edited.problem:
+        cut = "the reply was cut off at the token limit: " if truncated else ""
+        left = Kept(edited.files, edited.applied, edited.near)
+        return Reply({}, technique, cut + edited.problem, left)
+    missing = _missing(edited.files, required)
+    return Reply({}, technique, missing) if missing else Reply(edited.files, technique)
 
 
 def named_technique(text: str) -> str:
@@ -78,7 +117,8 @@ def named_technique(text: str) -> str:
         return ""
     parts = re.split(r"\s*(?:[,;]|\s\+\s|→|->)\s*", found["words"].lower())
     clean = (" ".join(part.strip(" \t*_`#/.\"'<>[]()").split()) for part in parts)
-    return " + ".join(part for part in clean if 0 < len(part.split()) <= LONGEST_NAME)[:LONGEST_TECHNIQUE]
+    names = (part for part in clean if 0 < len(part.split()) <= LONGEST_NAME and not _DENIAL.match(part))
+    return " + ".join(names)[:LONGEST_TECHNIQUE]
 
 
 def blocks(text: str) -> list[Block]:

@@ -13,7 +13,7 @@ ELIDED = SEED.replace("out[0]", "// ... rest of the code\n    out[0]")
 
 def test_a_whole_file_in_a_fence_with_a_technique_is_read() -> None:
     reply = parse(f"technique: loop unrolling\n```c\n{FAST}```\n", SHOWN, REQUIRED)
-    assert reply == ({"kernel.c": FAST}, "loop unrolling", "")
+    assert reply == ({"kernel.c": FAST}, "loop unrolling", "", None)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_file_is_found_however_it_is_wrapped(text: str) -> None:
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_sentence(text: str, problem: str) -> None:
-    assert parse(text, SHOWN, REQUIRED) == ({}, "", problem)
+    assert parse(text, SHOWN, REQUIRED) == ({}, "", problem, None)
 
 
 def test_a_reply_cut_off_inside_the_code_is_told_apart_from_a_forgotten_fence() -> None:
@@ -82,6 +82,26 @@ def test_edits_apply_to_the_files_that_were_shown() -> None:
     assert parse(text.replace("x[0]", "y[0]"), SHOWN, REQUIRED).problem.startswith("edit 1 does not apply")
 
 
+def test_edits_cut_off_at_the_token_limit_keep_those_that_were_complete() -> None:
+    first = "<<<<<<< SEARCH\n    out[0] = x[0];\n=======\n    out[0] = x[1];\n>>>>>>> REPLACE\n"
+    cut = parse(f"{first}<<<<<<< SEARCH\n{{\n", SHOWN, REQUIRED, truncated=True)
+    assert cut.files == {}
+    assert cut.problem.startswith("the reply was cut off at the token limit: edit 2 is not complete")
+    assert cut.kept is not None
+    rest = "technique: x\n<<<<<<< SEARCH\n{\n=======\n{\n    N++;\n>>>>>>> REPLACE\n"
+    mended = parse(rest, SHOWN, REQUIRED, kept=cut.kept)
+    assert mended.files == {"kernel.c": FAST.replace("{\n", "{\n    N++;\n")}
+    assert parse(f"{first}and so", SHOWN, REQUIRED, truncated=True).files == {"kernel.c": FAST}
+
+
+def test_a_whole_file_may_repair_edits_and_loses_none_of_the_other_files() -> None:
+    shown = {"kernel.c": SEED, "sizes.h": "#define TILE 8\n"}
+    edits = "<<<<<<< SEARCH\n#define TILE 8\n=======\n#define TILE 16\n>>>>>>> REPLACE\n"
+    half = parse(f"{edits}<<<<<<< SEARCH\nnot there\n=======\n>>>>>>> REPLACE\n", shown, REQUIRED)
+    mended = parse(f"```c kernel.c\n{FAST}```", shown, REQUIRED, kept=half.kept)
+    assert mended.files == {"kernel.c": FAST, "sizes.h": "#define TILE 16\n"}
+
+
 def test_of_several_files_those_that_are_named_change() -> None:
     shown = {"kernel.c": SEED, "sizes.h": "#define TILE 8\n", "notes.h": "\n"}
     reply = parse("```c src/sizes.h\n#define TILE 16\n```", shown, REQUIRED)
@@ -103,6 +123,8 @@ def test_a_task_without_a_seed_takes_the_name_from_the_reply_but_none_outside_th
         ("**Technique:** `loop unrolling`, prefetching.", "loop unrolling + prefetching"),
         ("// Technique used: restrict", "restrict"),
         ("Technique: the seed already uses a plain loop, simd", "simd"),
+        ("Technique: No vector intrinsics used.", ""),
+        ("technique: none, no-alias pointers", "no-alias pointers"),
         ("no such line", ""),
     ],
 )

@@ -40,6 +40,7 @@ class KernelBench(Domain):
 
     name = "kernelbench"
     needs = frozenset({"torch"})
+    prompts = Path(__file__).with_name("prompts")
 
     def __init__(
         self, path: str = "", level: str = "1", problems: str = "", shrink: str = "yes", sessions: int = 4

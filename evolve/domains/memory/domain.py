@@ -7,6 +7,7 @@ import secrets
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from evolve.errors import NotFoundError
 from evolve.types import Candidate, Evaluation, Gates, Limits, Mutation, Sandbox, Task
 from knowledge.architecture import DesignError
 from knowledge.design import Design, seeds
+from knowledge.protocol import imports, protocol
 
 if TYPE_CHECKING:
     from evolve.domains.memory.exam import Exam
@@ -81,6 +83,7 @@ SUBJECTS: Mapping[str, Subject] = {"recall": RECALL, "rewrites": REWRITES}
 
 class Memories(Domain):
     name = "memory"
+    prompts = Path(__file__).with_name("prompts")
 
     def __init__(self, exams: int = 0) -> None:
         """So many exams count for one judgement; 0: as many as the task usually takes."""
@@ -90,7 +93,6 @@ class Memories(Domain):
 
     def tasks(self) -> Sequence[Task]:
         from evolve.domains.memory.lint import MOST_LINES
-        from evolve.domains.memory.protocol import imports, protocol
 
         said = {"file": FILE, "lines": MOST_LINES, "imports": imports(), "protocol": protocol()}
         return [
