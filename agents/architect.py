@@ -5,21 +5,24 @@ brought; it answers with one module. Questions and records in the diagnosis are 
 """
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import NamedTuple
 
 from agents.reply import Reply, parse
-from agents.templates import OURS, Overrides, Templates, clipped
+from agents.templates import OURS, Overrides, Templates, clipped, in_line
 from evolve.types import Cost, Message, Model, Prompt
-from knowledge.architecture import IMPORTS
 from knowledge.design import Design
+from knowledge.protocol import imports, protocol
 
+DOMAIN = "memory"
 FILE = "architecture.py"
 REQUIRED = frozenset({"build"})
 TURNS = 2
 """The answer, and one repair of an unusable one."""
 LONGEST_MODULE = 16_000
-LONGEST_DIAGNOSIS = 6_000
+LONGEST_DIAGNOSIS = 5_000
+LONGEST_REPLY = 3_000
+"""Characters of an unusable reply that are shown to its author again."""
+MOST_TRIED = 10
 MOST_LINES = 400
 
 
@@ -64,7 +67,7 @@ class Architect:
         """At most two calls, keyed `KEY/architect/1` and `…/2`; the second only to repair an unusable reply."""
         messages = self._opening(case)
         shown = {FILE: case.parent.source}
-        cost = Cost()
+        cost, kept = Cost(), None
         for turn in range(1, TURNS + 1):
             prompt = Prompt(
                 key=f"{key}/architect/{turn}",
@@ -74,26 +77,28 @@ class Architect:
             )
             completion = self._model.complete(prompt)
             cost += completion.cost
-            reply = parse(completion.text, shown, REQUIRED, truncated=completion.truncated)
-            problem = reply.problem or _unusable(reply, case.parent)
+            reply = parse(completion.text, shown, REQUIRED, truncated=completion.truncated, kept=kept)
+            problem, kept = reply.problem or _unusable(reply, case.parent), reply.kept
             if not problem:
                 return Redesign(Design(key, reply.files[FILE]), reply.technique, cost)
-            said = Message(role="assistant", content=clipped(completion.text, LONGEST_MODULE) or "(nothing)")
-            request = self._templates.render("architect_repair.j2", problem=problem)
+            said = Message(role="assistant", content=clipped(completion.text, LONGEST_REPLY) or "(nothing)")
+            request = self._templates.render("architect_repair.j2", domain=DOMAIN, problem=in_line(problem))
             messages += (said, Message(role="user", content=request))
         return Redesign(None, reply.technique, cost, problem)
 
     def _opening(self, case: Case) -> tuple[Message, ...]:
-        system = self._templates.render("architect_system.j2")
+        system = self._templates.render("architect_system.j2", domain=DOMAIN)
         user = self._templates.render(
-            "architect.j2", case=case, protocol=protocol(), imports=sorted(IMPORTS), most_lines=MOST_LINES
+            "architect.j2",
+            domain=DOMAIN,
+            case=case,
+            params=", ".join(f"{in_line(name, 60)}={value:.3g}" for name, value in case.parent.params.items()),
+            tried="\n".join(in_line(line) for line in case.tried[-MOST_TRIED:]),
+            protocol=protocol(),
+            imports=imports(),
+            most_lines=MOST_LINES,
         )
         return (Message(role="system", content=system), Message(role="user", content=user))
-
-
-def protocol() -> str:
-    """The contract as the code states it."""
-    return (resources.files("knowledge") / "architecture.py").read_text(encoding="utf-8")
 
 
 def _unusable(reply: Reply, parent: Design) -> str:

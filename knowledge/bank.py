@@ -18,7 +18,7 @@ from evolve.errors import StorageError
 from evolve.types import Experience, Frozen
 from knowledge import log as subjects
 from knowledge.database import BUSY_SECONDS, Database
-from knowledge.distil import FAILURE, TRACE, content_hash
+from knowledge.distil import CURATED, FAILURE, GUIDE, INSIGHT, TRACE, content_hash, insight_id
 from knowledge.layer import Layer
 from knowledge.lexicon import Lexicon
 from knowledge.log import Log, subject
@@ -303,6 +303,27 @@ class Bank:
             task, content, kind, GONE, EXPIRED, time.time(),
         )  # fmt: skip
         return str(found[0]) if found else None
+
+    def resting_on(self, *, attempts: Iterable[str] = (), tasks: Iterable[str] = ()) -> list[str]:
+        """Guides and curated insights that rest on one of these attempts, or on any attempt at these tasks."""
+        rows = self.database.rows(
+            "SELECT DISTINCT r.id FROM records r JOIN log l ON l.seq = r.seq,"
+            " json_each(l.data, '$.experience.sources') AS source"
+            " WHERE r.status IN (:active, :superseded, :expired, :forgotten)"
+            " AND (r.kind = :guide OR r.kind = :insight AND r.id >= :curated AND r.id < :last)"
+            " AND (source.value IN (SELECT value FROM json_each(:attempts)) OR source.value IN"
+            " (SELECT id FROM events WHERE task IN (SELECT value FROM json_each(:tasks)))) ORDER BY r.n",
+            active=ACTIVE, superseded=SUPERSEDED, expired=EXPIRED, forgotten=FORGOTTEN, guide=GUIDE, insight=INSIGHT,
+            curated=CURATED, last=CURATED + LAST, attempts=json.dumps(list(attempts)), tasks=json.dumps(list(tasks)),
+        )  # fmt: skip
+        return [name for (name,) in rows]
+
+    def barred(self, tasks: frozenset[str]) -> set[str]:
+        """Insights and guides that rest on any attempt at these tasks."""
+        if not tasks:
+            return set()
+        counted = {insight_id(group) for group in self.techniques.tried_on(tasks)}
+        return counted | set(self.resting_on(tasks=tasks))
 
     # -- links
 

@@ -13,7 +13,9 @@ from knowledge.comments import without_comments
 if TYPE_CHECKING:
     from knowledge.techniques import Group, Statistics
 
-TRACE, FAILURE, INSIGHT = "trace", "failure", "insight"
+TRACE, FAILURE, INSIGHT, GUIDE = "trace", "failure", "insight", "guide"
+CURATED = "cur-"
+"""How the names of insights begin that a curator wrote; the others follow from statistics."""
 FEEDBACK_CHARACTERS = 300
 LEAST_OBSERVATIONS = 2
 """One attempt is a trace, not an insight."""
@@ -45,16 +47,22 @@ def content_hash(code: str) -> str:
 
 
 def experience(
-    task: Task, attempt: Attempt, parent: Attempt | None, *, earlier: Sequence[str], baseline: float | None
+    task: Task,
+    attempt: Attempt,
+    parent: Attempt | None,
+    *,
+    earlier: Sequence[str],
+    baseline: float | None,
+    state: str = "",
 ) -> Experience:
-    """What one attempt teaches. `earlier`: the recipe of the parent."""
+    """What one attempt teaches. `earlier`: the recipe of the parent. `state`: its bottleneck, as profiled without."""
     evaluation, candidate = attempt.evaluation, attempt.candidate
     before = parent.evaluation.score if parent else baseline
     gain = log_gain(before, evaluation.score)
     if gain is None:
         gain = attempt.gain
     metrics = {"score": evaluation.score, "gain": gain if evaluation.feasible else None}
-    state = parent.evaluation.profile.bottleneck if parent else ""
+    state = state or (parent.evaluation.profile.bottleneck if parent else "")
     return Experience(
         id=experience_id(attempt.id),
         kind=TRACE if evaluation.feasible else FAILURE,
@@ -131,6 +139,14 @@ def insight(group: "Group", seen: "Statistics", sources: Sequence[str]) -> Exper
 def insight_id(group: "Group") -> str:
     named = [group.domain, group.state, group.technique] + ([group.hardware] if group.hardware else [])
     return f"ins-{_digest(json.dumps(named))}"
+
+
+def curated_id(domain: str, state: str, text: str) -> str:
+    return f"{CURATED}{_digest(json.dumps([domain, state, ' '.join(text.lower().split())]))}"
+
+
+def guide_id(domain: str, state: str, hardware: str) -> str:
+    return f"gui-{_digest(json.dumps([domain, state, hardware]))}"
 
 
 def _digest(text: str) -> str:

@@ -12,7 +12,7 @@ from evolve.errors import UsageError
 from evolve.types import Experience
 from knowledge import log as subjects
 from knowledge.bank import ACTIVE, EXPIRED, FORGOTTEN, QUARANTINED, SUPERSEDED, Bank, Held, keyed
-from knowledge.distil import INSIGHT
+from knowledge.distil import GUIDE, INSIGHT
 from knowledge.ledger import MERGED, Ledger
 from knowledge.log import subject
 
@@ -39,14 +39,16 @@ class Hygiene:
     def revoke(self, attempt: str, why: str) -> Revoked:
         """Quarantine what was learnt from an attempt and from all that were refined from it; take back their credit.
 
-        A record that another attempt was first to earn stays. Insights are to be distilled again without them.
+        A record that another attempt was first to earn stays. Guides and curated insights that name one of them go
+        too; insights that follow from statistics are to be distilled again without them.
         """
         with self._bank.transaction():
             known = self._bank.happened(attempt) or self._ledger.receipt(attempt) is not None
             attempts = self._bank.descendants(attempt) if known else []
             learnt = dict.fromkeys(record for name in attempts if (record := self._bank.learnt_from(name)))
             own = [name for name in learnt if self._rests_on(name, attempts)]
-            records = [name for name in own if self._set(name, QUARANTINED, "quarantine", why)]
+            derived = self._bank.resting_on(attempts=attempts)
+            records = [name for name in own + derived if self._set(name, QUARANTINED, "quarantine", why)]
             taken = self._ledger.take_back(attempts, why)
         return Revoked(attempts, records, taken)
 
@@ -200,9 +202,10 @@ class Hygiene:
         """Groups of active records with the same code or, without code, the same words; the oldest first."""
         rows = self._bank.database.rows(
             "SELECT json_group_array(id) FROM (SELECT id, kind, task, content, keyed FROM records"
-            " WHERE status = 'active' AND kind != ? AND (expires IS NULL OR expires > ?) ORDER BY time, id)"
+            " WHERE status = 'active' AND kind NOT IN (?, ?) AND (expires IS NULL OR expires > ?) ORDER BY time, id)"
             " GROUP BY kind, task, coalesce(nullif(content, ''), keyed) HAVING count(*) > 1 ORDER BY 1",
             INSIGHT,
+            GUIDE,
             time.time(),
         )
         return [json.loads(group) for (group,) in rows]

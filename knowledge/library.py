@@ -15,6 +15,7 @@ from knowledge import log as subjects
 from knowledge.bank import ACTIVE, KEPT, Bank, Card, Held
 from knowledge.embed import Embedding
 from knowledge.embedding_models import agrees, open_embedding, probe
+from knowledge.guides import Counsel, Guide, Guides
 from knowledge.hygiene import Hygiene
 from knowledge.index import open_index
 from knowledge.layer import Kept, item
@@ -23,6 +24,7 @@ from knowledge.log import subject
 from knowledge.meter import Meter, Total
 from knowledge.reasons import Credit, Reasons, Shown, Why, Worth
 from knowledge.retrieval import Match, Retrieval
+from knowledge.techniques import Statistics
 from knowledge.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -203,6 +205,11 @@ class Library:
                 self._opened_retrieval = Retrieval(self._bank, index, embedding)
             return self._opened_retrieval
 
+    @property
+    def change(self) -> int:
+        """Number of the newest line of the log; 0 when there is none."""
+        return self._bank.seq
+
     def ready(self) -> None:
         """Open what the first recall would: raises now what that would raise."""
         assert self._retrieval
@@ -245,12 +252,47 @@ class Library:
             raise UsageError(f"{name!r} fits several experiences: {', '.join(known[:8])}")
         raise NotFoundError.among("experience", name, self._bank.newest(NAMES))
 
-    def insights(self) -> list[Experience]:
-        """Every insight there is, largest gains first."""
+    def insights(self, *, hold_out: frozenset[str] = frozenset()) -> list[Experience]:
+        """Every insight that rests on no task in `hold_out`, largest gains first."""
         rows = self._bank.database.rows(
             "SELECT id FROM records WHERE kind = 'insight' AND status = 'active' ORDER BY gain DESC, n"
         )
-        return self._bank.many([name for (name,) in rows])
+        barred = self._bank.barred(hold_out)
+        return self._bank.many([name for (name,) in rows if name not in barred])
+
+    # -- what an analyst is told
+
+    def guide(self, domain: str, state: str, hardware: str = "", *, hold_out: frozenset[str] = frozenset()) -> Guide:
+        """What is advised in a bottleneck state, as `Guides.at`."""
+        return Guides(self._bank).at(domain, state, hardware, hold_out)
+
+    def guides(self, domain: str = "") -> list[Guide]:
+        return Guides(self._bank).all(domain)
+
+    def technique_statistics(
+        self, domain: str, state: str, hardware: str = "", *, hold_out: frozenset[str] = frozenset()
+    ) -> dict[str, Statistics]:
+        """Technique -> how it fared in a bottleneck state, as `Techniques.of`."""
+        return self._bank.techniques.of(domain, state, hardware, hold_out)
+
+    def techniques(self, domain: str, *, hold_out: frozenset[str] = frozenset()) -> list[str]:
+        """Names of all that were ever tried in a domain, on other tasks than those in `hold_out`."""
+        return self._bank.techniques.names(domain, hold_out)
+
+    def states(self, domain: str) -> dict[str, int]:
+        """Bottleneck states known in a domain -> uses of techniques that were seen in them."""
+        return {guide.state: 0 for guide in self.guides(domain) if guide.state} | self._bank.techniques.states(domain)
+
+    def counsel(self, domain: str, hardware: str = "", *, hold_out: frozenset[str] = frozenset()) -> dict[str, Counsel]:
+        """Bottleneck state -> its guide and statistics, of all states of a domain of which there is anything."""
+        told = {
+            state: Counsel(
+                self.guide(domain, state, hardware, hold_out=hold_out),
+                self.technique_statistics(domain, state, hardware, hold_out=hold_out),
+            )
+            for state in self.states(domain)
+        }
+        return {state: found for state, found in told.items() if found.statistics or found.guide.sources}
 
     def show(self, experience: str) -> Found:
         """Raises NotFoundError, with the nearest names."""

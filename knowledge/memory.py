@@ -16,6 +16,7 @@ from evolve.types import Attempt, Experience, Recalled, Task
 from knowledge import distil
 from knowledge.bank import ACTIVE, EXPIRED, FORGOTTEN, QUARANTINED, SUPERSEDED, Held, keyed
 from knowledge.charge import Architectures, OpenDesign, shipped
+from knowledge.guides import Guide
 from knowledge.history import FEEDBACK
 from knowledge.library import ANY, EMBEDDING_ID, Filters, Library
 from knowledge.meter import Use
@@ -110,6 +111,13 @@ class Memory(Library):
             if (experience := self._experience(line.item))
         ]
 
+    def worth(self, attempts: Sequence[str], stage: str) -> dict[str, float]:
+        """Learnt value, over all states, of what the attempts left behind; none for what was never credited."""
+        records = {attempt: record for attempt in attempts if (record := self._bank.learnt_from(attempt))}
+        known = self._ledger.by_stage(list(records.values()))
+        found = {attempt: known.get(record, {}).get(stage) for attempt, record in records.items()}
+        return {attempt: value.worth(self._rule) for attempt, value in found.items() if value is not None}
+
     # -- after an attempt
 
     def credit(self, *, attempt: str, stage: str, reward: float | None, parent: str | None = None) -> None:
@@ -127,23 +135,30 @@ class Memory(Library):
         self.architectures.catch_up()
 
     def absorb(
-        self, *, task: Task, attempt: Attempt, parent: Attempt | None, baseline: float | None = None
+        self,
+        *,
+        task: Task,
+        attempt: Attempt,
+        parent: Attempt | None,
+        baseline: float | None = None,
+        state: str = "",
     ) -> Experience:
         """Keep what the attempt teaches; the experience that is there already for a repeated attempt or candidate.
 
         A candidate that hands back the code it was shown teaches nothing new either. `baseline`: the score of the
-        task's own seed, with which a draft is compared.
+        task's own seed, with which a draft is compared. `state`: the bottleneck that an analyst saw in the parent,
+        under which the technique is counted; the profile's without.
         """
         with self._meter.measure("absorb") as use:
-            learnt = self._absorb(task, attempt, parent, baseline, use)
+            learnt = self._absorb(task, attempt, parent, baseline, state, use)
             self.architectures.catch_up()
         return learnt
 
     def _absorb(
-        self, task: Task, attempt: Attempt, parent: Attempt | None, baseline: float | None, use: Use
+        self, task: Task, attempt: Attempt, parent: Attempt | None, baseline: float | None, state: str, use: Use
     ) -> Experience:
         earlier = self._recipe(parent)
-        made = distil.experience(task, attempt, parent, earlier=earlier, baseline=baseline)
+        made = distil.experience(task, attempt, parent, earlier=earlier, baseline=baseline, state=state)
         keys = f"{made.text} {made.technique} {about(task, made.stage, made.state)}"
         vector = self._vector(keys)
         with self._bank.transaction():
@@ -222,6 +237,52 @@ class Memory(Library):
                 fresh.append(insight)
         return fresh, bare
 
+    # -- what an analyst and a curator write
+
+    def found(self, guide: Guide, why: str) -> bool:
+        """Keep the first guide of a state; False where there is one, which whoever found the state may not have seen:
+        it rests on a task that was held out from them, or another attempt of the same round wrote it.
+        """
+        there = self.guide(guide.domain, guide.state, guide.hardware)
+        return not there.sources and self.revise(guide, why)
+
+    def revise(self, guide: Guide, why: str) -> bool:
+        """Keep a guide, or its next version; False where nothing changes.
+
+        Nor does it where somebody put the guide away, or where it rests on what is in quarantine.
+        """
+        made = guide.experience
+        vector = self._vector(guide.keys)
+        with self._bank.transaction():
+            held = self._bank.held(made.id)
+            if held is not None:
+                if held.status in HIDDEN_BY_HAND:
+                    return False
+                made = made.model_copy(update={"expires": held.experience.expires})
+                if held.status == ACTIVE and held.experience == made:
+                    return False
+            if any(self.hygiene.tainted(source) for source in made.sources):
+                return False
+            self._put(Held(experience=made, keys=guide.keys), vector, why=why, what="revise")
+        return True
+
+    def keep(self, insights: Sequence[Experience], *, run: str) -> list[Experience]:
+        """Add insights that a curator wrote; those that are new.
+
+        What rests on nothing that happened, or on anything in quarantine, is left out.
+        """
+        vectors = self._embedding.embed([insight.text for insight in insights])
+        with self._bank.transaction():
+            fresh = [pair for pair in zip(insights, vectors, strict=True) if self._is_new(pair[0])]
+            for insight, vector in fresh:
+                self._put(Held(experience=insight, keys=insight.text), vector, why=f"curate {run}", what="distil")
+        return [insight for insight, _ in fresh]
+
+    def _is_new(self, insight: Experience) -> bool:
+        held = self._bank.held(insight.id)
+        known = all(self._bank.happened(source) and not self.hygiene.tainted(source) for source in insight.sources)
+        return bool(insight.sources) and known and (held is None or held.status == QUARANTINED)
+
     # -- for others than runs
 
     def consult(self, query: str, *, asker: str, k: int = 5, where: Filters = ANY) -> Consultation:
@@ -229,7 +290,11 @@ class Memory(Library):
         receipt = f"{asker}/{secrets.token_hex(6)}"
         with self._meter.measure("consult"):
             now = time.time()
-            matches = self._retrieval.find(query, POOL_FACTOR * k, keep=lambda card: where.keep(card, now))
+            matches = self._retrieval.find(
+                query,
+                POOL_FACTOR * k,
+                keep=lambda card: where.keep(card, now) and (card.kind != distil.GUIDE or where.kind == distil.GUIDE),
+            )
             lines = self._selection.chosen(matches, k, Random(receipt), FEEDBACK, (OVERALL,))
             self._ledger.issue(receipt, task=where.task, stage=FEEDBACK, states=(OVERALL,), lines=lines)
             return Consultation(receipt, self._recalled(receipt))

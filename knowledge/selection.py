@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from evolve.types import Task
 from knowledge.bank import Bank, Card
-from knowledge.distil import INSIGHT, insight_id
+from knowledge.distil import GUIDE, INSIGHT
 from knowledge.ledger import Ledger, Line
 from knowledge.reasons import Why
 from knowledge.retrieval import FACTOR, Match, Retrieval, one_of_each
@@ -72,11 +72,11 @@ class Selection:
         return lines + self.chosen(pool, slots, rng, asked.stage, asked.states, most=max(1, k // 2))
 
     def _allowed(self, asked: Asked) -> Callable[[Card], bool]:
-        barred = {insight_id(group) for group in self._bank.techniques.tried_on(asked.hold_out)}
+        barred = self._bank.barred(asked.hold_out)
 
         def allowed(card: Card) -> bool:
             own = card.domain in {asked.task.domain, ""}
-            return own and card.task not in asked.hold_out and card.id not in barred
+            return own and card.kind != GUIDE and card.task not in asked.hold_out and card.id not in barred
 
         return allowed
 

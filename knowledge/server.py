@@ -68,8 +68,8 @@ class Search(Asked):
     """Only what was learnt in this domain, such as `kernels`."""
     stage: str = ""
     """Only from first versions (`draft`) or from improvements (`refine`)."""
-    kind: Literal["", "trace", "failure", "insight", "lore"] = ""
-    """Only `trace` (code that works), `failure`, `insight` (distilled from several) or `lore` (documents)."""
+    kind: Literal["", "trace", "failure", "insight", "guide", "lore"] = ""
+    """Only `trace` (code that works), `failure`, `insight` (distilled from several), `guide` or `lore` (documents)."""
     state: str = ""
     """Only where this held the code back, such as `memory_bandwidth_saturated`."""
     code: bool = False

@@ -5,6 +5,7 @@ weight 1/length and an equal share of the chain's logarithmic gain: who contribu
 task, so that it can be said what rests on which task.
 """
 
+import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
@@ -154,6 +155,44 @@ class Techniques:
             after,
         )
         return [(Group(*row[:4]), Statistics(*row[4:])) for row in rows]
+
+    def of(
+        self, domain: str, state: str, hardware: str, hold_out: frozenset[str] = frozenset()
+    ) -> dict[str, Statistics]:
+        """Technique -> how it fared in this state on this hardware, anywhere where it was never tried on it.
+
+        What was seen on tasks in `hold_out` is not counted.
+        """
+        held_out = json.dumps(sorted(hold_out))
+        for place in dict.fromkeys((hardware, "")):
+            rows = self._database.rows(
+                f"SELECT technique, {', '.join(f'sum({name})' for name in SUMS.split(', '))} FROM techniques"  # noqa: S608
+                " WHERE domain = :domain AND state = :state AND hardware = coalesce(nullif(:place, ''), hardware)"
+                " AND tries > 0 AND task NOT IN (SELECT value FROM json_each(:held_out))"
+                " GROUP BY technique ORDER BY technique",
+                domain=domain, state=state, place=place, held_out=held_out,
+            )  # fmt: skip
+            if rows:
+                return {name: Statistics(*sums) for name, *sums in rows}
+        return {}
+
+    def names(self, domain: str, hold_out: frozenset[str] = frozenset()) -> list[str]:
+        """Of all that were ever tried in a domain, on other tasks than those in `hold_out`."""
+        rows = self._database.rows(
+            "SELECT DISTINCT technique FROM techniques WHERE domain = ? AND tries > 0"
+            " AND task NOT IN (SELECT value FROM json_each(?)) ORDER BY 1",
+            domain, json.dumps(sorted(hold_out)),
+        )  # fmt: skip
+        return [name for (name,) in rows]
+
+    def states(self, domain: str) -> dict[str, int]:
+        """Bottleneck state -> uses of techniques that were seen in it."""
+        rows = self._database.rows(
+            "SELECT state, sum(tries) FROM techniques WHERE domain = ? AND state != '' AND tries > 0"
+            " GROUP BY state ORDER BY state",
+            domain,
+        )
+        return dict(rows)
 
     def tried_on(self, tasks: Iterable[str]) -> list[Group]:
         """Groups that rest on at least one of these tasks."""

@@ -560,7 +560,7 @@ def test_doctor_finds_damage_and_mends_it(home: Path) -> None:
         (["search"], ["evolve kb search"]),
         (["search", "x", "--older", "3 years"], ["30m, 12h, 7d or 2w", "3 years"]),
         (["search", "x", "--newer", "7"], ["30m, 12h, 7d or 2w"]),
-        (["search", "x", "--kind", "trce"], ["trce", "trace, failure, insight, lore"]),
+        (["search", "x", "--kind", "trce"], ["trce", "trace, failure, insight, guide, lore"]),
         (["search", "x", "--status", "lost"], ["lost", "quarantined"]),
         (["search", "x", "-k", "0"], ["-k"]),
         (["search", "x", "--kb", "nowhere"], ["nowhere", "evolve run --kb nowhere"]),

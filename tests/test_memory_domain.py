@@ -23,7 +23,6 @@ from evolve.domains.memory.exam import Exam, Sitting, steps
 from evolve.domains.memory.feedback import explained
 from evolve.domains.memory.grading import grade, scores
 from evolve.domains.memory.lint import MOST_LINES, violations
-from evolve.domains.memory.protocol import protocol
 from evolve.domains.memory.remote import KEYS, Remote
 from evolve.domains.memory.sitting import sit
 from evolve.errors import NotFoundError, SandboxError
@@ -45,6 +44,7 @@ from knowledge.architecture import (
     verbatim,
 )
 from knowledge.design import Design, built, seeds
+from knowledge.protocol import protocol
 from knowledge.replica import Replica
 from knowledge.trial import Trial
 

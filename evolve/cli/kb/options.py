@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from knowledge.library import Filters
     from knowledge.upkeep import Upkeep
 
-KINDS = ("trace", "failure", "insight", "lore")
+KINDS = ("trace", "failure", "insight", "guide", "lore")
 SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 LONGEST = 100 * 365 * 86400.0
 """Seconds."""
