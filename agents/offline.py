@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import TypeAlias
 
+from agents.advice import Advice
 from agents.writer import Brief, Draft
 from evolve.types import Candidate, Mutation, Recalled, Task
 
@@ -77,7 +78,7 @@ class OfflineWriter:
 
     def _refine(self, brief: Brief, files: Mapping[str, str]) -> Draft:
         """One step from `files`, or two; from further away, and at last from the seed, when all that has been tried."""
-        believed = evidence(brief.recalled, _state(brief), brief.task.id)
+        believed = advised(evidence(brief.recalled, _state(brief), brief.task.id), brief.advice)
         first = 2 if brief.rng.random() < _PAIR else 1
         near = [(files, length) for length in (first, first, 3 - first, 2, 2, 3)]
         far = [(brief.task.files or files, length) for length in (brief.rng.randint(1, 3), 2, 3, 3, 4, 4)]
@@ -140,6 +141,13 @@ def evidence(recalled: Sequence[Recalled], state: str, task: str = "") -> dict[s
     # One observation more, of no effect: a single lucky attempt is not believed in full.
     means = {name: sums[name] / (weights[name] + 0.5) for name in sums}
     return {name: max(-_STRONGEST, min(_STRONGEST, mean)) for name, mean in means.items()}
+
+
+def advised(believed: Mapping[str, float], advice: Advice) -> dict[str, float]:
+    """With what is to be tried on top, and what is to be left at the bottom."""
+    stopped = {idea.technique: -_STRONGEST for idea in advice.stop}
+    chosen = {advice.chosen: _STRONGEST} if advice.chosen else {}
+    return {**believed, **stopped, **chosen}
 
 
 def _testimony(item: Recalled, state: str, task: str) -> Iterator[tuple[str, float, float]]:

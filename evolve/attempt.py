@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from agents.writer import Brief, Draft
+from agents.writer import Draft
+from evolve.briefing import Briefing
 from evolve.errors import EvolveError, ModelError, PluginError
 from evolve.journal import Planned
 from evolve.parts import Parts, Step
@@ -24,6 +25,7 @@ class Attempts:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._briefing = Briefing(parts)
         self.failures: dict[str, EvolveError] = {}
         """What broke around an attempt, by its id, since this process took up the run."""
 
@@ -57,6 +59,8 @@ class Attempts:
         """The same attempt is given the same experiences however often it asks: the receipt is in the bank."""
         parent = self._parts.journal.attempt(plan.parent) if plan.parent else None
         profile = parent.evaluation.profile if parent else Profile()
+        if not self._parts.strategy.memory:
+            return []
         return self._parts.memory.recall(
             attempt=plan.id,
             task=self._parts.tasks[plan.task],
@@ -85,26 +89,18 @@ class Attempts:
         journal.record_draft(plan.id, candidate, draft.cost, verdict=unusable)
 
     def _draft(self, plan: Planned, recalled: list[Recalled]) -> Draft:
-        journal = self._parts.journal
-        brief = Brief(
-            attempt=plan.id,
-            task=self._parts.tasks[plan.task],
-            stage=plan.stage,
-            parent=journal.attempt(plan.parent) if plan.parent else None,
-            last=journal.last(plan.task, plan.position),
-            recalled=recalled,
-            tried=journal.tried(plan.task),
-            rng=self._rng(plan, "write"),
-        )
         try:
-            return self._parts.writer.write(brief)
+            brief = self._briefing.brief(plan, recalled)
+            draft = self._parts.writer.write(brief)
+            return draft._replace(cost=draft.cost + brief.advice.cost)
         except ModelError as error:
             if error.fatal or self._model_is_gone(plan):
                 raise
             return Draft(files={}, technique="", problem=f"{SILENT_MODEL}: {error}")
 
     def _model_is_gone(self, plan: Planned) -> bool:
-        recent = self._parts.journal.recent_feedback(SILENT_ATTEMPTS - 1, before=plan.position)
+        before = self._parts.journal.first_of_round(plan.round)
+        recent = self._parts.journal.recent_feedback(SILENT_ATTEMPTS - 1, before=before)
         return len(recent) == SILENT_ATTEMPTS - 1 and all(SILENT_MODEL in feedback for feedback in recent)
 
     def _judge(self, plan: Planned) -> None:
@@ -112,16 +108,32 @@ class Attempts:
         candidate = journal.draft(plan.id)
         if candidate is None or journal.evaluation(plan.id) is not None:
             return
-        before = journal.judged_before(plan.task, candidate.id)
-        if before:
-            first, verdict = before
+        there = journal.judged_before(plan.task, candidate.id, journal.first_of_round(plan.round))
+        if there:
+            first, verdict = there
             told = verdict.model_copy(update={"feedback": f"the same code as attempt {first}: {verdict.feedback}"})
             journal.record_evaluation(plan.id, told, seconds=0.0, repeat_of=first)
             return
         self._parts.listen(Step("judge", plan))
         started = time.monotonic()
-        verdict = self.evaluate(self._parts.tasks[plan.task], candidate)
+        verdict = self._inspected(plan, candidate, self.evaluate(self._parts.tasks[plan.task], candidate))
         journal.record_evaluation(plan.id, verdict, seconds=time.monotonic() - started)
+
+    def _inspected(self, plan: Planned, candidate: Candidate, verdict: Evaluation) -> Evaluation:
+        """The verdict, unless an inspector finds a cheat in what the judge accepted: it can only reject."""
+        if self._parts.inspector is None or not verdict.feasible:
+            return verdict
+        try:
+            finding = self._parts.inspector.inspect(plan.id, self._parts.tasks[plan.task], candidate)
+        except ModelError as error:
+            if error.fatal:
+                raise
+            self._parts.listen(Step("wait", plan, f"not inspected: {error}"))
+            return verdict
+        if not finding.rejected:
+            return verdict
+        gates = verdict.gates.model_copy(update={"authentic": False})
+        return Evaluation(gates=gates, feedback=f"rejected by the inspector: {finding.reason}")
 
     def _guarded(self, attempt: str, step: Callable[[Planned], None]) -> bool:
         try:

@@ -7,23 +7,24 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from agents.writer import Writer
-from evolve.budget import Budget, Ceilings, MeteredModel
-from evolve.domain import Domain
+from evolve.budget import Budget, Ceilings
 from evolve.errors import UsageError, found_at_the_start
 from evolve.home import home
 from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
 from evolve.plugins import Options, all_tasks, load_domains, select
+from evolve.roles import OFFLINE, Roles, check_model
 from evolve.run import JOURNAL, Run, Settings, new_name
+from evolve.strategy import DEFAULT
+from evolve.strategy import preset as strategy
 from knowledge.architecture import DesignError, MemoryArchitecture
 from knowledge.charge import is_shipped
 from knowledge.design import Design, built
 from knowledge.upkeep import Upkeep
 from sandboxes import Isolation
 
-OFFLINE = "offline"
-"""The model name of the search that needs no model."""
+KB_CHANGE = "kb_change"
+"""What the journal notes: the last change of the knowledge base before the run taught it anything."""
 REDESIGNS = 12
 """Children that a run breeds when it looks for a better memory architecture."""
 REDESIGN_SECONDS = 300.0
@@ -78,6 +79,10 @@ def new_settings(
     embedding: str,
     seed: int | None,
     hold_out: bool,
+    preset: str = DEFAULT,
+    inspect: bool = False,
+    prompts: str = "",
+    keys: str = "",
     meta_every: int = 0,
     domains: list[str],
     options: Options | None = None,
@@ -87,11 +92,19 @@ def new_settings(
         raise UsageError(f"--parallel is {parallel}; give at least 1")
     if meta_every < 0:
         raise UsageError(f"--meta-every is {meta_every}; give a number of attempts, or 0 for never")
+    if not strategy(preset).memory and meta_every:
+        raise UsageError(f"--meta-every works on the knowledge base, and --preset {preset} uses none; leave one out")
+    if inspect and model == OFFLINE:
+        raise UsageError("--inspect asks a model, and the run has none; name one by --model")
     chosen = tuple(select(all_tasks(load_domains(domains, options)), tasks, tier))
     return Settings(
         run=new_name(),
         tasks=chosen,
         model=model,
+        preset=preset,
+        inspect=inspect,
+        prompts=_absolute(prompts),
+        keys=_absolute(keys),
         ceilings=ceilings.validated(),
         parallel=parallel,
         sandbox=sandbox,
@@ -107,30 +120,41 @@ def new_settings(
     )
 
 
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve()) if path else ""
+
+
 @contextmanager
-def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> Iterator[tuple[Run, Parts]]:
+def assemble(
+    settings: Settings, listen: Listener, run: Run | None = None, *, runs: Path | None = None
+) -> Iterator[tuple[Run, Parts]]:
     """The parts of a run, open; a new folder is made only once everything else has been found to work.
 
+    `runs`: where that folder is made, the user's own without.
     Raises UsageError or InfrastructureError, each with one sentence.
     """
     with ExitStack() as stack:
         with found_at_the_start():
             domains = load_domains(settings.domains, settings.options)
             tasks = select(all_tasks(domains), settings.tasks, None)
-            check_model(settings.model)
+            if warning := check_model(settings.model, settings.ceilings, settings.keys):
+                listen(Step("wait", text=warning))
             asked = [domains[name] for name in sorted({task.domain for task in tasks.values()})]
             if reason := next(filter(None, (domain.missing() for domain in asked)), ""):
                 raise UsageError(reason)
             needs = frozenset().union(*(domain.needs for domain in asked))
             sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, needs=needs))
             memory = stack.enter_context(open_kb(settings.kb, settings.embedding))
-            memory.ready()
-            run = run or Run.create(runs_folder(), settings)
+            if strategy(settings.preset).memory:
+                memory.ready()
+            run = run or Run.create(runs or runs_folder(), settings)
             stack.enter_context(run.locked())
             journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
             stack.callback(journal.close)
             journal.record_fact("sandbox", sandbox.name)
-            budget = Budget(settings.ceilings, journal)
+            if not journal.fact(KB_CHANGE):
+                journal.record_fact(KB_CHANGE, str(memory.change))
+            roles = Roles(settings, domains, journal, Budget(settings.ceilings, journal), listen)
         yield (
             run,
             Parts(
@@ -140,12 +164,17 @@ def assemble(settings: Settings, listen: Listener, run: Run | None = None) -> It
                 per_task=settings.ceilings.attempts,
                 tasks=tasks,
                 domains=domains,
-                writer=_writer(settings.model, domains, journal, budget, listen),
+                writer=roles.writer(),
                 sandbox=sandbox,
                 memory=memory,
                 journal=journal,
-                budget=budget,
+                budget=roles.budget,
                 hold_out=frozenset(settings.hold_out),
+                strategy=strategy(settings.preset),
+                analyst=roles.analyst(),
+                inspector=roles.inspector(),
+                curator=roles.curator(),
+                lore=roles.lore,
                 redesign=lambda: _redesigned(memory, settings.seed),
                 redesign_every=settings.meta_every,
                 listen=listen,
@@ -178,9 +207,14 @@ def open_kb(where: str | Path | None, embedding: str = "") -> Upkeep:
     `embedding`: as in `open_embedding`, the base's own without. Raises UsageError where it cannot be opened.
     """
     server = str(where) if where and _is_server(str(where)) else ""
-    folder = default_kb() if server or not where else Path(where)
+    folder = base_folder(where)
     with found_at_the_start():
         return Upkeep.open(folder, embedding=embedding, server=server, open_design=open_design)
+
+
+def base_folder(where: str | Path | None) -> Path:
+    """Where the knowledge base of that name lies; `where` as in `open_kb`."""
+    return default_kb() if not where or _is_server(str(where)) else Path(where)
 
 
 def open_design(design: Design) -> MemoryArchitecture:
@@ -202,33 +236,3 @@ def open_design(design: Design) -> MemoryArchitecture:
 
 def _is_server(where: str) -> bool:
     return where.startswith(SERVERS)
-
-
-def check_model(name: str) -> None:
-    """Raises UsageError for a model that cannot work here, without calling it."""
-    if name != OFFLINE:
-        from agents.model import LiteLLM
-
-        LiteLLM(name).check()
-
-
-def _writer(
-    name: str,
-    domains: dict[str, Domain],
-    journal: Journal,
-    budget: Budget,
-    listen: Listener,
-) -> Writer:
-    if name == OFFLINE:
-        from agents.offline import OfflineWriter
-
-        return OfflineWriter(lambda task, files, rng: domains[task.domain].mutations(task, files, rng))
-    from agents.coder import Coder
-    from agents.model import LiteLLM
-
-    model = LiteLLM(
-        name,
-        seconds_left=budget.seconds_left,
-        on_wait=lambda seconds, why: listen(Step("wait", text=f"waiting {seconds:.0f} s for the provider: {why}")),
-    )
-    return Coder(MeteredModel(model, journal, budget))

@@ -7,15 +7,18 @@ State holds ids and counters only. Nodes read and write the journal and the know
 is keyed by its attempt: a node that runs again after a crash does nothing twice.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from evolve import policy
 from evolve.attempt import Attempts
+from evolve.briefing import Briefing
 from evolve.errors import BudgetExceededError, EvolveError
 from evolve.journal import Planned
 from evolve.parts import Parts, Step
-from evolve.types import Attempt, Task
+from evolve.reflecting import Reflection
+from evolve.types import DRAFT, REFINE, Attempt, Task
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -55,6 +58,8 @@ class Orchestrator:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._attempts = Attempts(parts)
+        self._briefing = Briefing(parts)
+        self._reflection = Reflection(parts)
         self.stopped = ""
         """Why the run ended before its attempts were used up, in words; empty when they were."""
 
@@ -108,15 +113,42 @@ class Orchestrator:
         number = journal.rounds() + 1
         standings = [journal.standing(task) for task in self._parts.tasks]
         states = [policy.TaskState(at.task, at.planned, feasible=at.best is not None) for at in standings]
-        plans = policy.schedule(states, self._parts.per_task, self._parts.parallel)
-        rng = Random(f"{self._parts.seed}/round/{number}")
-        wanted = [
-            (plan.task, plan.stage, policy.choose_parent(journal.ranked(plan.task, START_POINTS), rng))
-            for plan in plans
-        ]
-        planned = journal.plan(self._parts.run, number, wanted)
+        refines = self._parts.strategy.refines
+        plans = policy.schedule(states, self._parts.per_task, self._parts.parallel, refines=refines)
+        planned = journal.plan(
+            self._parts.run, number, self._started(plans, Random(f"{self._parts.seed}/round/{number}"))
+        )
         self._parts.listen(Step("schedule"))
         return {"round": number, "planned": [plan.id for plan in planned], "failed": None}
+
+    def _started(self, plans: Sequence[policy.Plan], rng: Random) -> list[tuple[str, str, str | None]]:
+        """The plans as (task, stage, what is refined); a trajectory that begins at the seed drafts."""
+        numbers = {plan.task: self._parts.journal.standing(plan.task).planned for plan in plans}
+        wanted: list[tuple[str, str, str | None]] = []
+        for plan in plans:
+            parent = None if plan.stage == DRAFT else self._start(plan.task, numbers[plan.task], rng)
+            wanted.append((plan.task, plan.stage if parent else DRAFT, parent))
+            numbers[plan.task] += 1
+        return wanted
+
+    def _start(self, task: str, number: int, rng: Random) -> str | None:
+        """What attempt `number` of the task, from 0, refines."""
+        journal, rule = self._parts.journal, self._parts.strategy.start
+        if rule == "trajectory":
+            return policy.end_of_trajectory(journal.course(task), number, self._parts.per_task)
+        ranked = journal.ranked(task, START_POINTS)
+        if rule == "best":
+            return ranked[0] if ranked else None
+        values = self._parts.memory.worth(ranked, REFINE)
+        best = journal.best(task)
+        points = [policy.Point(each, values.get(each), self._behind(task, each, best)) for each in ranked]
+        return policy.start_by_value(points, rng)
+
+    def _behind(self, task: str, attempt: str, best: Attempt | None) -> float:
+        """What an attempt's score is over that of the best, as the domain counts gains."""
+        found = self._parts.journal.attempt(attempt)
+        gain = self._gain(self._parts.tasks[task], best.evaluation.score if best else None, found) if found else None
+        return 0.0 if gain is None else gain
 
     def fan_out(self, state: Position) -> list[Any] | str:
         from langgraph.types import Send
@@ -132,6 +164,8 @@ class Orchestrator:
             attempt = self._parts.journal.attempt(plan.id)
             if attempt is not None:
                 self._learn_from(plan, attempt)
+        if self.failure is None:
+            self._reflection.revise()
         self._parts.budget.save_clock()
         return {"planned": []}
 
@@ -145,8 +179,12 @@ class Orchestrator:
         reward = policy.reward(plan.stage, over_best)
         improved = policy.improves(best.evaluation if best else None, attempt.evaluation)
         learnt = attempt.model_copy(update={"gain": gain})
-        memory.credit(attempt=plan.id, stage=plan.stage, reward=reward, parent=plan.parent)
-        memory.absorb(task=task, attempt=learnt, parent=parent, baseline=seed)
+        if self._parts.strategy.memory:
+            memory.credit(attempt=plan.id, stage=plan.stage, reward=reward, parent=plan.parent)
+            state = self._briefing.advice(plan.id).state
+            memory.absorb(task=task, attempt=learnt, parent=parent, baseline=seed, state=state)
+            if (guide := self._briefing.founded(plan.id)) is not None:
+                memory.found(guide, f"a state found by {plan.id}")
         journal.record_learned(plan.id, gain=gain, reward=reward, improved=improved)
         self._parts.listen(Step("learn", plan, "improved" if improved else ""))
 
@@ -171,9 +209,11 @@ class Orchestrator:
     def reflect(self, state: Position) -> dict[str, Any]:
         del state
         self._parts.listen(Step("reflect"))
-        self._parts.memory.reflect(run=self._parts.run)
+        if self._parts.strategy.memory:
+            self._parts.memory.reflect(run=self._parts.run)
+            self._reflection.curate()
         if self._redesign_is_due():
-            self._parts.listen(Step("reflect", text=self._parts.redesign()))
+            self._parts.listen(Step("reflect", text=f"memory architecture: {self._parts.redesign()}"))
             self._parts.journal.record_fact(REDESIGNED, str(self._planned()))
         return {"planned": []}
 

@@ -1,14 +1,21 @@
 """What a run is made of, and what it tells whoever watches."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agents.writer import Writer
 from evolve.budget import Budget
 from evolve.domain import Domain
 from evolve.journal import Journal, Planned
+from evolve.strategy import Strategy
 from evolve.types import Sandbox, Task
 from knowledge.memory import Memory
+
+if TYPE_CHECKING:
+    from agents.analyst import Analyst
+    from agents.curator import Curator
+    from agents.inspector import Inspector
+    from knowledge.lore import Lore
 
 
 class Step(NamedTuple):
@@ -41,11 +48,20 @@ class Parts(NamedTuple):
     budget: Budget
     hold_out: frozenset[str]
     """Tasks whose own experiences are kept from the writer."""
+    strategy: Strategy
     redesign: Callable[[], str]
     """Looks for a better memory architecture for the knowledge base; says what came of it."""
     redesign_every: int
     """Attempts after which that is done again; 0: never."""
     listen: Listener
+    analyst: "Analyst | None" = None
+    """Says what holds a program back, where the strategy asks and there is a model."""
+    inspector: "Inspector | None" = None
+    """Looks for cheats in what the judge accepted."""
+    curator: "Curator | None" = None
+    """Distils insights from attempts."""
+    lore: Callable[[str], "Lore | None"] = lambda _domain: None
+    """What is known of the target, by domain; None where nothing is, or no model would read it."""
 
     def domain_of(self, task: str) -> Domain:
         return self.domains[self.tasks[task].domain]

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from evolve.types import DRAFT, REFINE, Evaluation
 
-GREEDY = 0.7
-"""Share of refining attempts that start from the best candidate; the others keep the search diverse."""
-
+EPSILON = 0.1
+"""Share of starting points that are drawn by chance."""
+STEPS = 10
+"""Attempts of one trajectory (KernelBlaster's full budget is ten of them with ten steps each)."""
 FINALISTS = 3
 """How many candidates of a task are re-measured before one is called best."""
 
@@ -30,14 +31,14 @@ class Plan(NamedTuple):
     stage: str
 
 
-def schedule(states: Sequence[TaskState], per_task: int, slots: int) -> list[Plan]:
+def schedule(states: Sequence[TaskState], per_task: int, slots: int, *, refines: bool = True) -> list[Plan]:
     """The next round: up to `slots` attempts, tasks with the fewest attempts first, in the order given.
 
-    A task drafts until it has a feasible candidate, then it refines (EvoKernel, stages 1 and 2).
+    A task drafts until it has a feasible candidate, then it `refines` (EvoKernel, stages 1 and 2).
     No task gets more than `per_task` attempts; an empty list ends the run.
     """
     counts = {state.id: state.attempts for state in states}
-    stages = {state.id: REFINE if state.feasible else DRAFT for state in states}
+    stages = {state.id: REFINE if refines and state.feasible else DRAFT for state in states}
     plans: list[Plan] = []
     while len(plans) < slots:
         open_tasks = [task for task, count in counts.items() if count < per_task]
@@ -49,17 +50,42 @@ def schedule(states: Sequence[TaskState], per_task: int, slots: int) -> list[Pla
     return plans
 
 
-def choose_parent(ranked: Sequence[str], rng: Random) -> str | None:
-    """Which feasible attempt to refine. `ranked` is best first; None when there is none.
+class Point(NamedTuple):
+    """A feasible attempt that may be refined."""
 
-    The best one mostly, else one of the others with a weight that halves per rank.
+    attempt: str
+    value: float | None
+    """Learnt value as a starting point (EvoKernel's Q2), higher is better; None: it never was one."""
+    behind: float = 0.0
+    """Its `Domain.gain` over the best; 0 for the best, less for the others."""
+
+
+def start_by_value(points: Sequence[Point], rng: Random) -> str | None:
+    """Which attempt to refine: epsilon-greedy by value (EvoKernel, continual refining) less what it is behind the best.
+
+    One that was never refined is believed to be worth as much as the most valuable, and no less than nothing: a new
+    best is tried before what it came from. `points`: best score first.
     """
-    if not ranked:
+    if not points:
         return None
-    if len(ranked) == 1 or rng.random() < GREEDY:
-        return ranked[0]
-    others = ranked[1:]
-    return rng.choices(others, weights=[0.5**rank for rank in range(len(others))])[0]
+    if rng.random() < EPSILON:
+        return rng.choice(points).attempt
+    hope = max([0.0, *(point.value for point in points if point.value is not None)])
+
+    def worth(point: Point) -> float:
+        return (hope if point.value is None else point.value) + math.tanh(point.behind)
+
+    return max(points, key=worth).attempt
+
+
+def end_of_trajectory(course: Sequence[tuple[str, bool]], number: int, per_task: int) -> str | None:
+    """What attempt `number` of a task, from 0, goes on from: the last feasible one of its trajectory (KernelBlaster).
+
+    `course`: the task's attempts in order, and whether each is feasible. Trajectories take turns. None: at the seed.
+    """
+    trajectories = math.ceil(per_task / STEPS)
+    own = course[number % trajectories : number : trajectories]
+    return next((attempt for attempt, feasible in reversed(own) if feasible), None)
 
 
 def improves(best: Evaluation | None, new: Evaluation) -> bool:

@@ -22,6 +22,7 @@ from evolve.checkpoint import open_checkpointer, prune
 from evolve.errors import StorageError, UsageError, found_at_the_start
 from evolve.orchestrator import Orchestrator
 from evolve.parts import Parts, Step
+from evolve.strategy import DEFAULT
 from evolve.types import Frozen
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ class Settings(Frozen):
     run: str
     tasks: tuple[str, ...]
     model: str
+    """`offline`, or names as litellm knows them, separated by commas."""
+    preset: str = DEFAULT
+    inspect: bool = False
+    """Whether a model looks for cheats in what the judge accepted."""
+    prompts: str = ""
+    """Folder of prompt templates of the user's."""
+    keys: str = ""
+    """File of keys and addresses; the user's own without."""
     ceilings: Ceilings
     parallel: int
     sandbox: str

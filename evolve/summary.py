@@ -82,6 +82,7 @@ class Summary(NamedTuple):
             "seconds": round(self.seconds, 2),
             "cost": {
                 "usd": self.cost.usd if self.cost.usd_known else None,
+                "estimated": self.cost.estimated,
                 "prompt_tokens": self.cost.prompt_tokens,
                 "completion_tokens": self.cost.completion_tokens,
             },

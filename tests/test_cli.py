@@ -48,7 +48,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_a_run_says_in_json_what_it_did(home: Path) -> None:
     said = json.loads((home / "done.json").read_text().splitlines()[-1])
     assert set(said) >= {"run", "model", "sandbox", "attempts", "seconds", "cost", "tasks"}
-    assert said["cost"] == {"usd": 0.0, "prompt_tokens": 0, "completion_tokens": 0}
+    assert said["cost"] == {"usd": 0.0, "estimated": False, "prompt_tokens": 0, "completion_tokens": 0}
     task = said["tasks"]["toy/a"]
     assert set(task) == {"solved", "score", "interval", "attempts", "first_feasible", "best", "best_file"}
     assert task["solved"]

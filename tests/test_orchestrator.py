@@ -23,6 +23,7 @@ from evolve.errors import ModelError, PluginError, StorageError
 from evolve.journal import Journal
 from evolve.parts import Parts, Step
 from evolve.run import JOURNAL, POSITION, Run, Settings
+from evolve.strategy import PRESETS
 from evolve.summary import summarise
 from evolve.types import Execution, Job
 from knowledge.memory import Memory
@@ -84,7 +85,8 @@ def parts(
                 run="r", seed=asked.seed, parallel=asked.parallel, per_task=asked.ceilings.attempts,
                 tasks={task.id: task for task in domain.tasks() if task.id in asked.tasks},
                 domains={"toy": domain}, writer=writer, sandbox=NoSandbox(), memory=memory, journal=journal,
-                budget=Budget(asked.ceilings, journal), hold_out=frozenset(), redesign=str, redesign_every=0,
+                budget=Budget(asked.ceilings, journal), hold_out=frozenset(), strategy=PRESETS[asked.preset],
+                redesign=str, redesign_every=0,
                 listen=(steps if steps is not None else []).append,
             ),
         )  # fmt: skip
@@ -265,7 +267,9 @@ def test_a_better_memory_architecture_is_looked_for_every_so_many_attempts(tmp_p
 
         assert run.execute(made._replace(redesign=redesign, redesign_every=5)) == ""
     assert looked == [5, 10]
-    assert [step.text for step in steps if step.phase == "reflect" and step.text] == ["nothing better"] * 2
+    assert [step.text for step in steps if step.phase == "reflect" and step.text] == [
+        "memory architecture: nothing better"
+    ] * 2
 
 
 def test_a_run_whose_search_for_an_architecture_broke_takes_it_up_again(tmp_path: Path) -> None:
@@ -277,4 +281,4 @@ def test_a_run_whose_search_for_an_architecture_broke_takes_it_up_again(tmp_path
     steps: list[Step] = []
     with parts(tmp_path, settings(attempts=8), offline(), steps) as (run, made):
         run.execute(made._replace(redesign=lambda: "nothing better", redesign_every=5))
-    assert [step.text for step in steps if step.text == "nothing better"] == ["nothing better"]
+    assert [step.text for step in steps if "nothing better" in step.text] == ["memory architecture: nothing better"]

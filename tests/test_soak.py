@@ -16,6 +16,7 @@ from evolve.budget import Budget, Ceilings
 from evolve.journal import Journal
 from evolve.parts import Parts
 from evolve.run import JOURNAL, Run, Settings
+from evolve.strategy import PRESETS
 from knowledge.memory import Memory
 from sandboxes.docker import connect
 from tests.conftest import open_kind
@@ -79,7 +80,8 @@ def march(folder: Path, pieces: Sequence[Piece], attempts: int, sandbox: Sandbox
         stopped = run.execute(Parts(
             run="soak", seed=1, parallel=2, per_task=attempts, tasks=tasks, domains={"soak": domain},
             writer=Parade(pieces), sandbox=sandbox, memory=memory, journal=journal,
-            budget=Budget(asked.ceilings, journal), hold_out=frozenset(), redesign=str, redesign_every=0,
+            budget=Budget(asked.ceilings, journal), hold_out=frozenset(), strategy=PRESETS[asked.preset],
+            redesign=str, redesign_every=0,
             listen=lambda _: None,
         ))  # fmt: skip
     assert stopped == ""

@@ -56,7 +56,7 @@ def judge(
     profile: Annotated[bool, typer.Option("--profile", help="Explain it: instructions, caches, counters.")] = False,
     parts: Annotated[str, typer.Option(help="Of the profile, such as mix,cachegrind; all without.")] = "",
     peers: Annotated[bool, typer.Option("--peers", help="Time it beside the seed, numpy and torch.")] = False,
-    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda or triton.")] = "c",
+    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda, triton or mojo.")] = "c",
     path: Checkout = None,
     level: Level = 1,
     problems: Problems = "",

@@ -128,7 +128,7 @@ def _exams(data: Path | None, seed: int) -> "list[Exam]":
 
 
 def _check(model: str) -> None:
-    from evolve.config import OFFLINE, check_model
+    from evolve.roles import OFFLINE, check_model
 
     if model == OFFLINE:
         raise UsageError("offline answers no questions; give --model PROVIDER/MODEL, or none and go without f1")

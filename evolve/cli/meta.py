@@ -54,8 +54,8 @@ def meta(
 
     The first third of the conversations is for learning, the next for choosing, the last is opened once, at the end.
     """
-    from evolve.config import OFFLINE
     from evolve.meta.run import Run
+    from evolve.roles import OFFLINE
 
     _allowing(minutes=minutes, children=children, tokens=tokens, usd=usd)
     if live:
@@ -102,9 +102,9 @@ def _asked(
     """Raises UsageError for what cannot work, before there is a folder."""
     import secrets
 
-    from evolve.config import check_model
     from evolve.meta.run import Settings, digest
     from evolve.meta.splits import check
+    from evolve.roles import check_model
     from evolve.run import new_name
 
     check_model(model)
@@ -186,21 +186,15 @@ def _budget(asked: "Settings", journal: "Journal") -> "Budget":
 
 
 def _architect(model: str, box: "Isolation", journal: "Journal", budget: "Budget") -> "Architect | None":
-    from evolve.config import OFFLINE
+    from evolve.roles import OFFLINE
 
     if model == OFFLINE:
         return None
     from agents.architect import Architect as Writer
-    from agents.model import LiteLLM
-    from evolve.budget import MeteredModel
     from evolve.meta.architect import Diagnosing
+    from evolve.roles import metered
 
-    provider = LiteLLM(
-        model,
-        seconds_left=budget.seconds_left,
-        on_wait=lambda seconds, why: _say(f"waiting {seconds:.0f} s for the provider: {why}"),
-    )
-    return Diagnosing(Writer(MeteredModel(provider, journal, budget)), box)
+    return Diagnosing(Writer(metered(model, journal, budget, _say)), box)
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evolve.summary import Summary, TaskSummary
-    from evolve.types import Evaluation
+    from evolve.types import Cost, Evaluation
+
+
+DASH = "–"
+MEASURED = frozenset({"#baseline ms", "#best ms", "95 % interval", "#of roofline"})
+"""Columns that are left out where no task has anything in them."""
 
 
 def print_json(value: Any) -> None:
@@ -34,17 +39,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
 def number(value: float | None, digits: int = 3) -> str:
     """Significant digits; a dash for what was not measured."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+    return DASH if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
 
 def interval(bounds: tuple[float, float] | None) -> str:
-    return "" if bounds is None else f"{bounds[0]:.2f}–{bounds[1]:.2f}"
+    return DASH if bounds is None else f"{bounds[0]:.2f}–{bounds[1]:.2f}"
 
 
 def score_of(verdict: "Evaluation | None") -> str:
     """A speed-up as `2.31×`, any other score as a plain number."""
     if verdict is None or verdict.score is None:
-        return "–"
+        return DASH
     return f"{verdict.score:.2f}×" if "baseline_ms" in verdict.metrics else number(verdict.score, 4)
 
 
@@ -59,7 +64,11 @@ def print_summary(summary: "Summary") -> None:
         "#attempts",
         "how",
     )
-    print_table(columns, [_row(task) for task in summary.tasks])
+    rows = [_row(task) for task in summary.tasks]
+    told = [
+        place for place, name in enumerate(columns) if name not in MEASURED or any(row[place] != DASH for row in rows)
+    ]
+    print_table([columns[place] for place in told], [[row[place] for place in told] for row in rows])
     solved = [task.score for task in summary.tasks if task.score is not None]
     sys.stdout.write(
         f"\n{summary.solved} of {len(summary.tasks)} solved"
@@ -69,12 +78,24 @@ def print_summary(summary: "Summary") -> None:
     if fast := summary.fast:
         words = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in fast.items())
         sys.stdout.write(f"kernelbench: {words}\n")
+    if summary.cost.prompt_tokens:
+        sys.stdout.write(f"{spent(summary.cost)}\n")
     if summary.stopped:
         sys.stdout.write(f"stopped early: {summary.stopped}\n")
     for task in summary.tasks:
         if task.best_file:
             note = "" if task.confirmed else "   (provisional: not re-measured yet)"
             sys.stdout.write(f"best {task.task}: {task.best_file}{note}\n")
+
+
+def spent(cost: "Cost") -> str:
+    """Tokens and dollars in words; a price that nobody knows is said to be unknown."""
+    tokens = f"{cost.prompt_tokens:,} tokens sent, {cost.completion_tokens:,} received"
+    counted = " (some of them estimated)" if cost.estimated else ""
+    dollars = f"{cost.usd:.4g} dollars" if cost.usd_known else "dollars unknown"
+    if not cost.usd_known and cost.usd:
+        dollars = f"{cost.usd:.4g} dollars and some of unknown price"
+    return f"{tokens}{counted}; {dollars}"
 
 
 def _row(task: "TaskSummary") -> tuple[str, ...]:
@@ -87,7 +108,7 @@ def _row(task: "TaskSummary") -> tuple[str, ...]:
         number(metrics.get("best_ms")),
         score_of(verdict),
         interval(verdict.interval if verdict else None),
-        "–" if roofline is None else f"{roofline:.0%}",
+        DASH if roofline is None else f"{roofline:.0%}",
         str(task.attempts),
         " → ".join(task.recipe),
     )

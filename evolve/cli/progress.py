@@ -43,7 +43,7 @@ class Progress:
             if step.phase == "wait":
                 self._line(step.text)
             if step.phase == "reflect" and step.text:
-                self._line(f"memory architecture: {step.text}")
+                self._line(step.text)
             if step.plan is None or self._parts is None:
                 return
             task = step.plan.task

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from json import loads
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +37,10 @@ def run(
         list[str] | None, typer.Argument(help="Task ids, `evolve tasks` lists them; all when none.")
     ] = None,
     tier: Annotated[int | None, typer.Option(help="Only tasks of this tier.")] = None,
-    model: Annotated[str, typer.Option(help="`offline`, or PROVIDER/NAME as litellm knows it.")] = "offline",
+    model: Annotated[
+        str, typer.Option(help="`offline`, or PROVIDER/NAME as litellm knows it; several, by commas, learn who pays.")
+    ] = "offline",
+    preset: Annotated[str, typer.Option(help="Strategy: evokernel, kernelblaster, best-of-n or refine.")] = "evokernel",
     attempts: Annotated[int, typer.Option(help="Attempts for each task.")] = 30,
     parallel: Annotated[int, typer.Option(help="Attempts in flight at once.")] = 2,
     sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
@@ -50,8 +54,16 @@ def run(
     meta_every: Annotated[
         int, typer.Option(help="Attempts after which a better memory architecture is looked for; 0: never.")
     ] = 0,
+    inspect: Annotated[
+        bool, typer.Option("--inspect", help="A model looks for cheats in what was accepted; it can only reject.")
+    ] = False,
+    prompts: Annotated[str, typer.Option(help="Folder of prompt templates that replace ours of the same name.")] = "",
+    keys: Annotated[str, typer.Option(help="File of NAME=VALUE lines with the keys of providers.")] = "",
+    replay: Annotated[
+        str, typer.Option(help="Run again what a recorded run decided, from its journal alone, and compare.")
+    ] = "",
     domain: Annotated[list[str] | None, typer.Option(help="A domain of your own: path/to/file.py:Class.")] = None,
-    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda or triton.")] = "c",
+    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda, triton or mojo.")] = "c",
     path: Checkout = None,
     level: Level = 1,
     problems: Problems = "",
@@ -62,6 +74,10 @@ def run(
     from evolve.budget import Ceilings
     from evolve.config import new_settings
 
+    if replay:
+        from evolve.cli.replaying import replayed
+
+        raise typer.Exit(replayed(replay, json=json))
     settings = new_settings(
         tasks=tasks or [],
         tier=tier,
@@ -73,6 +89,10 @@ def run(
         embedding=embedding,
         seed=seed,
         hold_out=hold_out,
+        preset=preset,
+        inspect=inspect,
+        prompts=prompts,
+        keys=keys,
         meta_every=meta_every,
         domains=domain or [],
         options=kernel_target(target) | problem_set(tasks or [], path, level, problems, shrink=shrink),
@@ -113,7 +133,7 @@ def _execute(settings: "Settings", run: "Run | None", *, json: bool) -> int:
         with assemble(settings, progress.listen, run) as (folder, parts):
             sys.stderr.write(
                 f"run {name}: {len(parts.tasks)} task(s), {settings.ceilings.attempts} attempts each, "
-                f"model {settings.model}, sandbox {parts.sandbox.name}, seed {settings.seed}\n"
+                f"{settings.preset} by {settings.model}, sandbox {parts.sandbox.name}, seed {settings.seed}\n"
             )
             tell_refused(parts.domains)
             if warning := getattr(parts.sandbox, "warning", ""):
@@ -175,6 +195,7 @@ def runs(json: Json = False) -> None:
 def show(
     run: Annotated[str, typer.Argument(help="Id, the beginning of one, or folder.")],
     attempt: Annotated[int | None, typer.Option(help="Everything about the attempt with this number.")] = None,
+    prompt: Annotated[int | None, typer.Option(help="What was sent to models for this attempt, as it was.")] = None,
     json: Json = False,
 ) -> None:
     """Show a run: its table and attempts; or one attempt with its code, verdict, prompts and replies."""
@@ -185,6 +206,11 @@ def show(
 
     found = find_run(run)
     journal = Journal.open(found.folder / JOURNAL)
+    if prompt is not None:
+        from evolve.cli.replaying import show_prompts
+
+        show_prompts(journal, prompt, json=json)
+        return
     if attempt is not None:
         _show_attempt(journal, f"{found.settings.run}/{attempt}", json=json)
         return
@@ -213,6 +239,8 @@ def _show_attempt(journal: "Journal", name: str, *, json: bool) -> None:
     found = journal.attempt(name)
     if found is None:
         raise UsageError(f"attempt {name} has not been judged yet")
+    from agents.portfolio import FACT as CHOSEN
+
     calls = journal.calls(name)
     if json:
         print_json(
@@ -223,6 +251,8 @@ def _show_attempt(journal: "Journal", name: str, *, json: bool) -> None:
     out = sys.stdout.write
     out(f"{found.id}  {found.task}  {found.candidate.stage}  {found.candidate.technique}\n")
     out(f"parent {found.candidate.parent or 'none'}, recalled {', '.join(found.candidate.recalled) or 'nothing'}\n")
+    if chosen := journal.fact(f"{CHOSEN}{name}"):
+        out("written by {model}: {why}\n".format(**loads(chosen)))
     out(f"score {score_of(found.evaluation)}; {found.evaluation.feedback}\n")
     for prompt, reply in calls:
         for message in prompt.messages:

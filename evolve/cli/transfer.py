@@ -204,7 +204,8 @@ def _run(
 ) -> tuple[tuple[float | None, ...], dict[str, float | None]]:
     """(score of each attempt, score of each task's winner)."""
     from evolve.budget import Ceilings
-    from evolve.config import OFFLINE, assemble, new_settings
+    from evolve.config import assemble, new_settings
+    from evolve.roles import OFFLINE
     from evolve.run import Run
     from evolve.summary import summarise
 
