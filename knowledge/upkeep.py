@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evolve.errors import UsageError
 from knowledge.bank import ACTIVE, keyed
-from knowledge.distil import INSIGHT
+from knowledge.distil import GUIDE, INSIGHT
 from knowledge.doctor import Finding, examine, mend
 from knowledge.duplicates import NEARLY, alike
 from knowledge.embed import Embedding
@@ -107,7 +107,7 @@ class Upkeep(Memory):
         """Groups of active records of one task and kind whose code (or text, without code) is nearly the same."""
         groups: dict[tuple[str, str], dict[str, str]] = {}
         for card in self._bank.with_status(ACTIVE):
-            if card.kind != INSIGHT and (experience := self._bank.get(card.id)):
+            if card.kind not in {INSIGHT, GUIDE} and (experience := self._bank.get(card.id)):
                 groups.setdefault((card.task, card.kind), {})[card.id] = experience.payload or experience.text
         return [names for texts in groups.values() for names in alike(dict(reversed(texts.items())), threshold)]
 
