@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from evolve.cli import judging, kb, memory, meta, running
+from evolve.cli import compare, judging, kb, memory, meta, running
 from evolve.errors import EvolveError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 running.register(app)
 judging.register(app)
 meta.register(app)
+compare.register(app)
 app.add_typer(kb.app, name="kb", help="The knowledge base: look into it, go back in it, keep it clean, share it.")
 app.add_typer(memory.app, name="memory", help="Memory architectures: which there are, and how well they remember.")
 
