@@ -185,11 +185,14 @@ def _known(counsel: Counsel, share: float, why: str) -> list[Idea]:
 
 
 def _applied(guide: Guide, said: Revision, seen: Sequence[Observation]) -> Guide:
-    """Only what was seen or hoped for is adjusted, and nothing is stopped that was measured to help."""
+    """Only what was seen or hoped for is adjusted, and nothing is stopped that was measured to help.
+
+    The same answer again changes nothing: a run killed before it noted that a guide was rewritten does it twice.
+    """
     tried = {step for each in seen for step in (each.technique, *each.technique.split(" + "))}
     known = {*guide.hopes, *guide.stops, *tried}
     adjusted = [each for each in said.adjust if named(each.technique) in known]
-    ideas = _ideas(Idea(each.technique, each.weight, each.why) for each in (*adjusted, *said.new))
+    ideas = _ideas(Idea(each.technique, each.weight, each.why) for each in (*said.new, *adjusted))
     stops = {each.technique: in_line(each.why, LONGEST_WHY) for each in _stopped(said, seen)}
     hopes = {**guide.hopes, **{idea.technique: idea.weight for idea in ideas}}
     kept = sorted(((name, each) for name, each in hopes.items() if name not in stops), key=lambda pair: -pair[1])

@@ -77,7 +77,7 @@ class Curator:
             domain=domain,
             check=lambda lessons: _unusable(lessons, lines, shown),
             lines=[f"{label}: {line}" for label, line in lines.items()],
-            known=[in_line(each.text, LONGEST_INSIGHT) for each in known[-MOST_KNOWN:]],
+            known=[in_line(each.text, LONGEST_INSIGHT) for each in known[:MOST_KNOWN]],
         )
         if said.value is None:
             return Curated([], said.cost, said.problem)

@@ -37,8 +37,8 @@ class LiteLLM:
 
     Replies are streamed, so that one that falls silent for `idle` seconds is cut off long before the `timeout`.
     `seconds_left` is what the run may still use (None: no limit): no call and no pause goes beyond it. `short_of` says
-    why no further try can be paid for beside what replies that broke off have cost, nothing where it can. `on_wait`
-    is told the seconds and the reason before each pause.
+    why the call with this key cannot be tried again beside what replies that broke off have cost, nothing where it
+    can. `on_wait` is told the seconds and the reason before each pause.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LiteLLM:
         idle: float = 120.0,
         tries: int = 6,
         seconds_left: Callable[[], float | None] = lambda: None,
-        short_of: Callable[[Cost], str] = lambda _lost: "",
+        short_of: Callable[[str, Cost], str] = lambda _key, _lost: "",
         on_wait: Callable[[float, str], None] = lambda _seconds, _why: None,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
@@ -105,7 +105,7 @@ class LiteLLM:
             except Exception as error:
                 if request.heard:
                     lost += self._estimate(prompt, "".join(request.heard))
-                    if short := self._short_of(lost):
+                    if short := self._short_of(prompt.key, lost):
                         words = f"{self._model}: {diagnose(error).words} ({short})"
                         raise ModelError(words, fatal=False) from error
                 raise

@@ -14,6 +14,8 @@ from evolve.types import Completion, Model, Prompt
 
 FACT = "model/"
 """Prefix of the journal's facts about who wrote an attempt and why: {"model": …, "why": …}."""
+GONE = "gone/"
+"""Prefix of the journal's facts about models that were gone for good: the attempt that noticed it first."""
 
 
 class Ledger(Protocol):
@@ -55,7 +57,7 @@ class Portfolio:
             except ModelError as error:
                 if not error.fatal:
                     raise
-                self._lose(choice.model, error)
+                self._lose(choice.model, brief.attempt, error)
                 reason = f"instead of {choice.model}, which failed ({error}): "
         raise list(self._gone.values())[-1]
 
@@ -89,11 +91,13 @@ class Portfolio:
     def _left(self) -> list[str]:
         return [name for name in self._writers if name not in self._gone]
 
-    def _lose(self, name: str, error: ModelError) -> None:
+    def _lose(self, name: str, attempt: str, error: ModelError) -> None:
         with self._lock:
             first = name not in self._gone
             self._gone.setdefault(name, error)
             left = self._left()
+            if not self._ledger.fact(f"{GONE}{name}"):
+                self._ledger.record_fact(f"{GONE}{name}", attempt)
         if first and left:
             self._tell(f"{error}; the run goes on with {', '.join(left)}")
 
@@ -103,6 +107,7 @@ class FirstLeft:
 
     def __init__(self, models: Sequence[Model]) -> None:
         self._models = list(models)
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -110,10 +115,13 @@ class FirstLeft:
 
     def complete(self, prompt: Prompt) -> Completion:
         """Raises ModelError of the last, when all are gone; one that may be there again is not passed over."""
-        for model in self._models[:-1]:
+        while True:
+            first = self._models[0]
             try:
-                return model.complete(prompt)
+                return first.complete(prompt)
             except ModelError as error:
-                if not error.fatal:
+                if not error.fatal or len(self._models) == 1:
                     raise
-        return self._models[-1].complete(prompt)
+                with self._lock:
+                    if self._models[0] is first:
+                        self._models.pop(0)

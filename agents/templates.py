@@ -58,11 +58,11 @@ def check(overrides: Overrides) -> None:
 
     A file of any other name is one of his own, if another one there names it.
     """
-    from jinja2 import meta
-
     folder = overrides.folder
     if folder is None:
         return
+    from jinja2 import meta
+
     if not folder.is_dir():
         raise UsageError(f"there is no folder of prompts {folder}")
     environment = _opened([folder, *overrides.domains.values()])
@@ -71,7 +71,10 @@ def check(overrides: Overrides) -> None:
         with _usable(name):
             tree = environment.parse((folder / name).read_text(encoding="utf-8"))
             environment.get_template(name)
-        named |= {other for other in meta.find_referenced_templates(tree) if other}
+        referenced = set(meta.find_referenced_templates(tree))
+        if name in referenced:
+            raise UsageError(f"{folder / name} names itself; what it replaces is called {SHIPPED}{name}")
+        named |= {other for other in referenced if other}
     known = {
         *_names(resources.files("agents") / "prompts"),
         *(n for d in overrides.domains.values() for n in _names(d)),
@@ -96,7 +99,7 @@ def _usable(template: str) -> Iterator[None]:
 
     try:
         yield
-    except (TemplateError, TypeError, ValueError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise UsageError(f"the prompt template {template} cannot be used: {error}") from error
 
 

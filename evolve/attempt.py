@@ -10,7 +10,7 @@ from random import Random
 
 from agents.writer import Draft
 from evolve.briefing import Briefing
-from evolve.errors import EvolveError, ModelError, PluginError
+from evolve.errors import BudgetExceededError, EvolveError, ModelError, PluginError
 from evolve.journal import Planned
 from evolve.parts import Parts, Step
 from evolve.types import Candidate, Evaluation, Profile, Recalled, Task
@@ -116,8 +116,9 @@ class Attempts:
             return
         self._parts.listen(Step("judge", plan))
         started = time.monotonic()
-        verdict = self._inspected(plan, candidate, self.evaluate(self._parts.tasks[plan.task], candidate))
-        journal.record_evaluation(plan.id, verdict, seconds=time.monotonic() - started)
+        verdict = self.evaluate(self._parts.tasks[plan.task], candidate)
+        seconds = time.monotonic() - started
+        journal.record_evaluation(plan.id, self._inspected(plan, candidate, verdict), seconds=seconds)
 
     def _inspected(self, plan: Planned, candidate: Candidate, verdict: Evaluation) -> Evaluation:
         """The verdict, unless an inspector finds a cheat in what the judge accepted: it can only reject."""
@@ -125,15 +126,16 @@ class Attempts:
             return verdict
         try:
             finding = self._parts.inspector.inspect(plan.id, self._parts.tasks[plan.task], candidate)
-        except ModelError as error:
-            if error.fatal:
+        except (ModelError, BudgetExceededError) as error:
+            if isinstance(error, ModelError) and error.fatal:
                 raise
             self._parts.listen(Step("wait", plan, f"not inspected: {error}"))
-            return verdict
+            return verdict.model_copy(update={"metrics": {**verdict.metrics, "inspected": 0.0}})
         if not finding.rejected:
-            return verdict
+            return verdict.model_copy(update={"metrics": {**verdict.metrics, "inspected": 1.0}})
         gates = verdict.gates.model_copy(update={"authentic": False})
-        return Evaluation(gates=gates, feedback=f"rejected by the inspector: {finding.reason}")
+        said = f"rejected by the inspector: {finding.reason}\n{verdict.feedback}"
+        return verdict.model_copy(update={"gates": gates, "score": None, "interval": None, "feedback": said})
 
     def _guarded(self, attempt: str, step: Callable[[Planned], None]) -> bool:
         try:

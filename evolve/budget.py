@@ -97,9 +97,11 @@ class Budget:
         self._started = clock()
         self._worked_before = float(journal.fact("seconds", "0"))
         self._spent = journal.spent()
-        self._in_flight = Cost()
+        self._held: dict[str, Cost] = {}
+        self._lost: dict[str, Cost] = {}
         self._dearest = 0.0
         self._lock = threading.Lock()
+        self._answered = threading.Condition(self._lock)
 
     @property
     def seconds(self) -> float:
@@ -133,32 +135,43 @@ class Budget:
         """Hold room for one call while it is in flight. Raises BudgetExceededError when there is none.
 
         It counts with all the tokens that it may use, at the model's `price`; without one, as the dearest call so far.
+        Few calls use so much: one that has no room beside those in flight waits for them.
         Tries that broke off are billed beside the one that answers: see `short_of`.
         """
         characters = sum(len(message.content) for message in prompt.messages)
         sent, received = characters // CHARACTERS_PER_TOKEN, prompt.max_tokens
         with self._lock:
-            usd = price.of(sent, received) if price else self._dearest
-            held = Cost(prompt_tokens=sent, completion_tokens=received, usd=usd)
-            self._require_room(held)
-            self._in_flight = self._in_flight + held
+            while True:
+                usd = price.of(sent, received) if price else self._dearest
+                held = Cost(prompt_tokens=sent, completion_tokens=received, usd=usd)
+                if reached := self.exhausted() or self._short_of(held):
+                    raise BudgetExceededError(reached)
+                if not self._short_of(held, self._in_flight()):
+                    break
+                self._answered.wait()
+            self._held[prompt.key] = held
         try:
             yield
         finally:
             with self._lock:
-                self._in_flight = _minus(self._in_flight, held)
+                del self._held[prompt.key]
+                self._lost.pop(prompt.key, None)
+                self._answered.notify_all()
 
-    def _require_room(self, held: Cost) -> None:
-        if reached := self.exhausted() or self._short_of(held):
-            raise BudgetExceededError(reached)
+    def _in_flight(self) -> Cost:
+        return sum((*self._held.values(), *self._lost.values()), Cost())
 
-    def short_of(self, lost: Cost) -> str:
-        """Why a call in flight cannot be tried once more after it `lost` so much; empty where it can."""
+    def short_of(self, call: str, lost: Cost) -> str:
+        """Why the call in flight with this key cannot be tried once more after it `lost` so much; empty where it can.
+
+        What it lost is held beside it until it is over.
+        """
         with self._lock:
-            return "the budget leaves no room for another try" if self._short_of(lost) else ""
+            self._lost[call] = lost
+            return "the budget leaves no room for another try" if self._short_of(Cost(), self._in_flight()) else ""
 
-    def _short_of(self, more: Cost) -> str:
-        after = self._spent + self._in_flight + more
+    def _short_of(self, more: Cost, in_flight: Cost | None = None) -> str:
+        after = self._spent + (in_flight or Cost()) + more
         ceilings = self._ceilings
         if ceilings.tokens is not None and _tokens(after) > ceilings.tokens:
             left = ceilings.tokens - _tokens(self._spent)
@@ -218,11 +231,3 @@ class MeteredModel:
 
 def _tokens(cost: Cost) -> int:
     return cost.prompt_tokens + cost.completion_tokens
-
-
-def _minus(total: Cost, part: Cost) -> Cost:
-    return Cost(
-        prompt_tokens=total.prompt_tokens - part.prompt_tokens,
-        completion_tokens=total.completion_tokens - part.completion_tokens,
-        usd=max(0.0, total.usd - part.usd),
-    )

@@ -13,7 +13,7 @@ from evolve.home import home
 from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
 from evolve.plugins import Options, all_tasks, load_domains, select
-from evolve.roles import OFFLINE, Roles, check_model
+from evolve.roles import OFFLINE, Roles, check_model, named_models, overrides
 from evolve.run import JOURNAL, Run, Settings, new_name
 from evolve.strategy import DEFAULT
 from evolve.strategy import preset as strategy
@@ -45,6 +45,9 @@ def find_run(name: str) -> Run:
     """By id, by a prefix of it that is unique, or by folder. Raises UsageError."""
     if Path(name).is_dir() and ("/" in name or name.startswith(".")):
         return Run.open(Path(name))
+    within = runs_folder() / name.rpartition("-")[0].rpartition("-")[0] / name  # a run of a comparison
+    if name.startswith("compare-") and within.is_dir():
+        return Run.open(within)
     known = [run.settings.run for run in all_runs()]
     matches = [run for run in known if run.startswith(name)]
     if len(matches) == 1:
@@ -94,9 +97,12 @@ def new_settings(
         raise UsageError(f"--meta-every is {meta_every}; give a number of attempts, or 0 for never")
     if not strategy(preset).memory and meta_every:
         raise UsageError(f"--meta-every works on the knowledge base, and --preset {preset} uses none; leave one out")
+    model = ",".join(named_models(model))
     if inspect and model == OFFLINE:
         raise UsageError("--inspect asks a model, and the run has none; name one by --model")
-    chosen = tuple(select(all_tasks(load_domains(domains, options)), tasks, tier))
+    known = load_domains(domains, options)
+    chosen = tuple(select(all_tasks(known), tasks, tier))
+    overrides(prompts, known)
     return Settings(
         run=new_name(),
         tasks=chosen,
@@ -152,7 +158,7 @@ def assemble(
             journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
             stack.callback(journal.close)
             journal.record_fact("sandbox", sandbox.name)
-            if not journal.fact(KB_CHANGE):
+            if not journal.rounds():
                 journal.record_fact(KB_CHANGE, str(memory.change))
             roles = Roles(settings, domains, journal, Budget(settings.ceilings, journal), listen)
         yield (

@@ -57,7 +57,7 @@ class Point(NamedTuple):
     value: float | None
     """Learnt value as a starting point (EvoKernel's Q2), higher is better; None: it never was one."""
     behind: float = 0.0
-    """Its `Domain.gain` over the best; 0 for the best, less for the others."""
+    """Its `Domain.gain` over the best; 0 for the best, mostly less for the others."""
 
 
 def start_by_value(points: Sequence[Point], rng: Random) -> str | None:

@@ -40,9 +40,9 @@ class Reflection:
         groups: dict[tuple[str, str, str], list[Attempt]] = defaultdict(list)
         for attempt in advised:
             groups[self._place(attempt)].append(attempt)
-        for place, attempts in groups.items():
-            self._unless_silent("a guide", partial(self._revise, place, attempts))
-        self._note(REVISED, advised[-1])
+        work = [partial(self._revise, place, attempts) for place, attempts in groups.items()]
+        if self._within_budget("no guide was rewritten", work):
+            self._note(REVISED, advised[-1])
 
     def _revise(self, place: tuple[str, str, str], attempts: Sequence[Attempt]) -> None:
         memory, newest = self._parts.memory, attempts[-1].id
@@ -59,9 +59,9 @@ class Reflection:
         by_domain: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in fresh:
             by_domain[self._parts.tasks[attempt.task].domain].append(attempt)
-        for domain, attempts in by_domain.items():
-            self._unless_silent("an insight", partial(self._distil, domain, attempts[-CURATED_AT_ONCE:]))
-        self._note(CURATED, fresh[-1])
+        work = [partial(self._distil, domain, made[-CURATED_AT_ONCE:]) for domain, made in by_domain.items()]
+        if self._within_budget("no insight was distilled", work):
+            self._note(CURATED, fresh[-1])
 
     def _distil(self, domain: str, attempts: Sequence[Attempt]) -> None:
         assert self._parts.curator is not None
@@ -71,7 +71,7 @@ class Reflection:
         self._parts.memory.keep(curated.insights, run=self._parts.run)
 
     def _since(self, noted: str) -> list[Attempt]:
-        """What was learnt from after the attempt that the journal notes, which need not be what was planned after it."""
+        """What was learnt from after the attempt that the journal notes; it may have been planned before that one."""
         return self._parts.journal.learned_since(int(self._parts.journal.fact(noted, "0")))
 
     def _note(self, what: str, last: Attempt) -> None:
@@ -91,8 +91,14 @@ class Reflection:
             return None
         return next((idea.weight for idea in advice.ideas if idea.technique == advice.chosen), None)
 
-    def _unless_silent(self, what: str, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except (ModelError, BudgetExceededError) as error:
-            self._parts.listen(Step("wait", text=f"{what} less: {error}"))
+    def _within_budget(self, otherwise: str, work: Sequence[Callable[[], None]]) -> bool:
+        """Do it; False where the budget ended it, to be done again once there is more."""
+        for each in work:
+            try:
+                each()
+            except BudgetExceededError as error:
+                self._parts.listen(Step("wait", text=f"{otherwise}: {error}"))
+                return False
+            except ModelError as error:
+                self._parts.listen(Step("wait", text=f"{otherwise}: {error}"))
+        return True

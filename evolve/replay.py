@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
 
 from agents.portfolio import FACT as CHOSEN
+from agents.portfolio import GONE
 from evolve import policy
 from evolve.briefing import ADVICE, FOUNDED
-from evolve.budget import LOST, UNANSWERED, Budget, Ceilings, MeteredModel, Unanswered
+from evolve.budget import LOST, Budget, Ceilings, MeteredModel
 from evolve.cassette import Cassette, text_difference
 from evolve.config import KB_CHANGE, base_folder, open_design
 from evolve.domain import Domain
@@ -284,14 +285,9 @@ class Retold(Journal):
 
     def _after_a_loss(self, attempt: str) -> bool:
         if self._lost_in is None:
-            lost = [
-                key.removeprefix(UNANSWERED) for key, told in self.recorded.facts(UNANSWERED).items() if _is_fatal(told)
-            ]
-            self._lost_in = min((self._round(key) for key in lost), default=float("inf"))
+            noticed = self.recorded.facts(GONE).values()
+            self._lost_in = min((self.recorded.planned(each).round for each in noticed), default=float("inf"))
         return self.recorded.planned(attempt).round >= self._lost_in
-
-    def _round(self, key: str) -> int:
-        return self.recorded.planned(_attempt_of(key)).round
 
     def confirmation(self, attempt: str) -> Evaluation | None:
         return self.recorded.confirmation(attempt)
@@ -357,10 +353,6 @@ class Retold(Journal):
 
 def _attempt_of(key: str) -> str:
     return key.rsplit("/", 2)[0]
-
-
-def _is_fatal(told: str) -> bool:
-    return Unanswered.model_validate_json(told).fatal
 
 
 def _told(value: object) -> str:

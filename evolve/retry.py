@@ -29,6 +29,8 @@ LONGEST_PAUSE = 60.0
 """Seconds; only a provider that asks for more gets more."""
 LONGEST_WORDS = 400
 """Characters of a provider's message that are passed on."""
+_REPEATS = "repeating the same chunk"
+"""By which litellm ends a stream that goes in circles; asked again, it would be billed again."""
 _LAYERS = re.compile(r"^(?:[\w.]*?\w*(?:Error|Timeout|Exception)\b(?: -|:) ?)+")
 
 
@@ -108,9 +110,9 @@ def _unanswered(error: BaseException, causes: list[BaseException], awaited: str)
     names = {type(cause).__name__ for cause in causes}
     if names & {"ConnectError", "ConnectTimeout"}:
         return Failure(f"cannot be reached ({_root(causes)})", transient=False, fatal=True)
-    if names & {"Timeout", "TimeoutError", "APITimeoutError"}:
+    if (circles := _REPEATS in str(error)) or names & {"Timeout", "TimeoutError", "APITimeoutError"}:
         words = str(error) if type(error) is TimeoutError else "did not answer in time"
-        return Failure(words, transient=False, fatal=False)
+        return Failure("repeats itself without end" if circles else words, transient=False, fatal=False)
     if isinstance(error, BrokenOffError):
         return Failure("broke off in the middle of its answer", transient=True, fatal=False)
     if "JSONDecodeError" in names:

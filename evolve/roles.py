@@ -70,6 +70,15 @@ def metered(name: str, journal: Ledger, budget: Budget, tell: Callable[[str], No
     return MeteredModel(model, journal, budget)
 
 
+def overrides(folder: str, domains: Mapping[str, Domain]) -> "Overrides":
+    """The user's prompts in this folder, if it is named, and the domains'. Raises UsageError for a bad folder."""
+    from agents.templates import Overrides, check
+
+    found = Overrides(Path(folder) if folder else None, {name: d.prompts for name, d in domains.items() if d.prompts})
+    check(found)
+    return found
+
+
 class Roles:
     """The writer asks every model of the run, the other roles the first that works; with `offline` there are none.
 
@@ -86,7 +95,7 @@ class Roles:
         self._listen = listen
         names = named_models(settings.model)
         self._models = [] if names == [OFFLINE] else [self._model(name) for name in names]
-        self._prompts = self._overrides()
+        self._prompts = overrides(settings.prompts, domains)
         self.lore = cache(self._lore)
 
     def writer(self) -> Writer:
@@ -134,14 +143,6 @@ class Roles:
         from knowledge.lore import Lore
 
         return Lore(documents, HashEmbedding())
-
-    def _overrides(self) -> "Overrides":
-        from agents.templates import Overrides, check
-
-        folder = Path(self._settings.prompts) if self._settings.prompts else None
-        found = Overrides(folder, {name: each.prompts for name, each in self._domains.items() if each.prompts})
-        check(found)
-        return found
 
     def _model(self, name: str) -> MeteredModel:
         return metered(name, self._journal, self.budget, self._tell)

@@ -6,7 +6,7 @@ changes. A guide is read by its key, never recalled by value.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from evolve.errors import StorageError
 from evolve.types import Experience, Frozen
 from knowledge.bank import ACTIVE, Bank
 from knowledge.distil import GUIDE, guide_id
+from knowledge.log import RECORD, subject
 from knowledge.techniques import Statistics
 
 MOST_SOURCES = 256
@@ -88,7 +89,7 @@ class Guides:
         asked = Guide(domain=domain, state=state, hardware=hardware)
         for name in dict.fromkeys((asked.id, guide_id(domain, state, ""))):
             held = self._bank.held(name)
-            if held is not None and held.status == ACTIVE and not self._rests_on(held.experience.sources, hold_out):
+            if held is not None and held.status == ACTIVE and not self._rests_on(held.experience, hold_out):
                 return guide_in(held.experience).model_copy(update={"hardware": hardware})
         return asked
 
@@ -101,12 +102,21 @@ class Guides:
         )  # fmt: skip
         return [guide_in(kept) for kept in self._bank.many([name for (name,) in rows])]
 
-    def _rests_on(self, sources: Iterable[str], tasks: frozenset[str]) -> bool:
+    def _rests_on(self, guide: Experience, tasks: frozenset[str]) -> bool:
+        """By this version, and by every earlier one where it no longer names all: their words may still be in it."""
         if not tasks:
             return False
+        sources = {*guide.sources}
+        if len(sources) >= MOST_SOURCES:
+            rows = self._bank.database.rows(
+                "SELECT DISTINCT source.value FROM log, json_each(data, '$.experience.sources') AS source"
+                " WHERE subject = ?",
+                subject(RECORD, guide.id),
+            )
+            sources |= {name for (name,) in rows}
         found = self._bank.database.row(
             "SELECT 1 FROM events WHERE id IN (SELECT value FROM json_each(?))"
             " AND task IN (SELECT value FROM json_each(?)) LIMIT 1",
-            json.dumps(list(sources)), json.dumps(sorted(tasks)),
+            json.dumps(sorted(sources)), json.dumps(sorted(tasks)),
         )  # fmt: skip
         return found is not None

@@ -182,6 +182,13 @@ def drips(handler: Handler) -> None:
         handler.wfile.flush()
 
 
+def circles(handler: Handler) -> None:
+    """Says the same word without end."""
+    handler.begin()
+    for _ in range(400):
+        handler.event({"content": "again and again "})
+
+
 def hangs_after(text: str) -> Behaviour:
     def behaviour(handler: Handler) -> None:
         handler.begin()

@@ -133,6 +133,14 @@ def test_without_confidence_a_new_state_inherits_from_the_nearest_with_less_hope
     assert weights == pytest.approx({"tile": 0.3, "pack": INHERITED * 0.5, "simd": INHERITED * expected})
 
 
+def test_what_is_known_of_a_state_that_only_an_analyst_sees_reaches_the_advice_of_the_next() -> None:
+    """Its guide is not in the prompt, which has that of the state that the judge sees."""
+    counsel = known() | known("horizontal_sum", hopes={"pack": 0.5, "tile": 0.9}, simd=tried(1.0, 1.0))
+    given = advice(Case(TASK, judged(), counsel=counsel), state="horizontal_sum", ideas=[idea("tile", 0.3)])
+    weights = {each.technique: each.weight for each in given.ideas}
+    assert weights == pytest.approx({"tile": 0.3, "pack": 0.5, "simd": math.tanh(tried(1.0, 1.0).expected)})
+
+
 def idea(technique: str, weight: float) -> dict[str, object]:
     return {"technique": technique, "weight": weight, "why": ""}
 
@@ -280,6 +288,15 @@ def test_a_stop_is_lifted_by_new_hope_alone() -> None:
     guide = known(stops={"prefetch": "no", "tile": "no"})[STATE].guide
     revised = Analyst(ScriptedModel([revision(stop=[])])).revise("run/4", guide, SEEN)
     assert revised.guide.stops == {"prefetch": "no"}
+
+
+def test_the_same_revision_again_changes_nothing() -> None:
+    """As after a kill, between the guide and the note that it was rewritten."""
+    said = revision(adjust=[idea("pack", 0.9), idea("tile", 0.2)], new=[idea("pack", 0.1)])
+    analyst = Analyst(ScriptedModel([said, said]))
+    once = analyst.revise("run/4", known(hopes={"tile": 0.9})[STATE].guide, SEEN).guide
+    assert analyst.revise("run/4", once, SEEN).guide == once
+    assert once.hopes == {"tile": 0.2, "pack": 0.1}
 
 
 def test_an_unusable_revision_leaves_the_guide_as_it_was() -> None:

@@ -1,5 +1,7 @@
 """Hard ceilings."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,10 +35,40 @@ def test_a_budget_of_nothing_is_refused(name: str) -> None:
 
 def test_a_call_that_could_pass_the_ceiling_is_not_made(tmp_path: Path) -> None:
     budget = Budget(Ceilings(attempts=1, tokens=150), journal(tmp_path))
-    with budget.reserve(prompt()), pytest.raises(BudgetExceededError, match="tokens"), budget.reserve(prompt()):
-        pass
     with budget.reserve(prompt()):
+        budget.settle(Cost(prompt_tokens=10, completion_tokens=50))
+    with pytest.raises(BudgetExceededError, match="could use 110 tokens and 90 are left"), budget.reserve(prompt()):
         pass
+
+
+def test_a_call_without_room_beside_those_in_flight_waits_for_what_they_leave(tmp_path: Path) -> None:
+    book = journal(tmp_path)
+    begun, answered = threading.Semaphore(0), threading.Event()
+
+    def slow(_asked: Prompt) -> Completion:
+        begun.release()
+        answered.wait(30)
+        return reply()
+
+    metered = MeteredModel(ScriptedModel(slow), book, Budget(Ceilings(attempts=1, tokens=200), book))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(metered.complete, prompt(0))
+        begun.acquire()
+        second = pool.submit(metered.complete, prompt(1))
+        assert not begun.acquire(timeout=0.2)
+        answered.set()
+        assert (first.result(), second.result()) == (reply(), reply())
+    with pytest.raises(BudgetExceededError, match="80 are left"):
+        metered.complete(prompt(2))
+
+
+def test_what_several_calls_in_flight_have_lost_counts_together(tmp_path: Path) -> None:
+    budget = Budget(Ceilings(attempts=1, tokens=300), journal(tmp_path))
+    with budget.reserve(prompt(0)), budget.reserve(prompt(1)):
+        assert not budget.short_of(prompt(0).key, Cost(completion_tokens=50))
+        assert budget.short_of(prompt(1).key, Cost(completion_tokens=50))
+    with budget.reserve(prompt(0)):
+        assert not budget.short_of(prompt(0).key, Cost(completion_tokens=150))
 
 
 def test_an_answered_call_is_never_paid_again(tmp_path: Path) -> None:

@@ -254,6 +254,8 @@ def test_a_model_that_goes_away_ends_the_comparison_and_nothing_is_lost(tmp_path
         (("toy/c",), "unknown task 'toy/c'; did you mean: toy/"),
         (("--attempts", "0"), "--attempts is 0, which allows no attempt at all"),
         (("--out", "none/table.md"), "there is no folder none to write table.md into"),
+        (("--out", "."), "--out . is a folder; name a file in it"),
+        (("--prompts", "nowhere"), "there is no folder of prompts "),
         (("--resume", "compare-1"), "'compare-1' is no comparison; there are: none yet"),
     ],
 )

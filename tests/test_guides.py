@@ -146,7 +146,10 @@ def test_a_guide_that_somebody_put_away_stays_away(memory: Upkeep) -> None:
 def test_a_guide_that_rests_on_a_held_out_task_counts_as_none(memory: Upkeep) -> None:
     learnt(memory, "run/1", on="sum")
     memory.revise(advised("run/1"), "first")
+    memory.keep([curated("run/1")], run="run")
     held_out = frozenset({"kernels/sum"})
+    assert len(memory.insights()) == 1
+    assert memory.insights(hold_out=held_out) == []
     assert memory.guide("kernels", BOUND, hold_out=held_out).text == ""
     assert memory.guide("kernels", BOUND, hold_out=frozenset({"kernels/gemv"})).text == "Tile first."
     assert memory.counsel("kernels", hold_out=held_out) == {}
@@ -156,6 +159,25 @@ def test_a_guide_names_its_latest_sources(memory: Upkeep) -> None:
     names = [f"run/{number}" for number in range(MOST_SOURCES + 5)]
     memory.revise(advised(*names), "many")
     assert memory.guide("kernels", BOUND).sources == tuple(names[5:])
+
+
+def test_a_guide_that_has_forgotten_a_held_out_source_still_counts_as_none(memory: Upkeep) -> None:
+    learnt(memory, "run/0", on="sum")
+    names = [f"run/{number}" for number in range(MOST_SOURCES + 1)]
+    memory.revise(advised(*names[:-1]), "first")
+    memory.revise(advised(*names), "one more")
+    assert "run/0" not in memory.guide("kernels", BOUND).sources
+    assert memory.guide("kernels", BOUND, hold_out=frozenset({"kernels/sum"})).text == ""
+    assert memory.guide("kernels", BOUND, hold_out=frozenset({"kernels/gemv"})).text == "Tile first."
+
+
+def test_a_state_that_is_found_again_keeps_the_guide_it_has(memory: Upkeep) -> None:
+    assert memory.found(advised("run/1", text="Found first."), "found")
+    assert not memory.found(advised("run/2", text="Found again."), "found")
+    assert memory.guide("kernels", BOUND).text == "Found first."
+    memory.revise(advised("run/1", "run/2", text="Rewritten."), "textual gradient")
+    assert not memory.found(advised("run/1", text="Found first."), "found")
+    assert memory.guide("kernels", BOUND).text == "Rewritten."
 
 
 def test_two_processes_revise_guides_at_once_and_no_change_is_lost(tmp_path: Path) -> None:
@@ -204,6 +226,7 @@ def test_statistics_are_those_of_the_hardware_or_of_any_without_held_out_tasks(m
     held_out = frozenset({"kernels/gemv"})
     assert memory.technique_statistics("kernels", BOUND, hold_out=held_out)["tile"].tries == 1
     assert memory.techniques("kernels") == ["tile"]
+    assert memory.techniques("kernels", hold_out=frozenset({"kernels/gemv", "kernels/sum"})) == []
 
 
 def test_a_model_cannot_change_what_was_measured(memory: Upkeep) -> None:

@@ -182,6 +182,7 @@ def test_the_command_tells_its_decision_and_exits_by_it(filled: Path, tmp_path: 
         (["kb", "architecture", "set", "seedless.py"], "seedless.py does not work, and nothing was changed: import: "),
         (["kb", "architecture", "rollback"], "no memory architecture is installed"),
         (["run", "--meta-every", "-1"], "--meta-every is -1"),
+        (["run", "--meta-every", "4", "--preset", "refine"], "--preset refine uses none"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(words: list[str], reason: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.provider import (
     Waits,
     answers,
     breaks_after,
+    circles,
     drips,
     ends_after,
     fails_after,
@@ -274,12 +275,10 @@ def test_the_first_calls_count_with_what_they_may_cost_by_the_list(tmp_path: Pat
     prompt = PROMPT.model_copy(update={"max_tokens": 10_000})
     one = price.of(len(ASKED) // 3, 10_000)
     budget = metered(tmp_path, Ceilings(attempts=1, usd=2.5 * one), LiteLLM("openai/gpt-4o"))[1]
-    with (
-        budget.reserve(prompt, price),
-        budget.reserve(prompt, price),
-        pytest.raises(BudgetExceededError, match="could pass the budget"),
-        budget.reserve(prompt, price),
-    ):
+    for _ in range(2):
+        with budget.reserve(prompt, price):
+            budget.settle(Cost(usd=0.9 * one))
+    with pytest.raises(BudgetExceededError, match="could pass the budget"), budget.reserve(prompt, price):
         pass
 
 
@@ -399,6 +398,38 @@ def test_a_run_killed_with_ten_replies_in_flight_pays_for_none_of_the_answered_a
     assert len(provider.asked) == 10
     assert sorted(provider.asked.values()) == [1] * 5 + [2] * 5
     assert {prompt for prompt, count in provider.asked.items() if count == 1} == answered
+
+
+def test_the_second_ctrl_c_does_not_wait_for_a_provider_that_hangs(provider: Provider, tmp_path: Path) -> None:
+    provider.behaviours = [hangs]
+    home = {"EVOLVE_HOME": str(tmp_path), "OPENAI_API_BASE": provider.address}
+    words = ["run", "many/n0", *COMMON, *TINY, "--attempts", "1", "--parallel", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "evolve", *words], cwd=ROOT, env=os.environ | home, text=True, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509  a shell may have started us deaf
+    ) as run:  # fmt: skip
+        assert run.stderr is not None
+        while not provider.requests and run.poll() is None:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        assert any("Ctrl-C again leaves them" in line for line in run.stderr)
+        run.send_signal(signal.SIGINT)
+        told = run.stderr.read()
+    name = next((tmp_path / "runs").iterdir()).name
+    assert run.returncode == 130
+    assert "Traceback" not in told
+    assert f"evolve resume {name}" in told
+    provider.behaviours = []
+    provider.route = drafts
+    assert evolve(tmp_path, "resume", name, environment=home).returncode == 0
+
+
+def test_a_model_that_goes_in_circles_is_not_asked_again(provider: Provider) -> None:
+    provider.behaviours = [circles]
+    with pytest.raises(ModelError, match="repeats itself") as caught:
+        Waits().model().complete(PROMPT)
+    assert not caught.value.fatal
+    assert len(provider.requests) == 1
 
 
 def _wait_for_answers(home: Path, provider: Provider, *, answers: int, asked: int) -> set[str]:

@@ -237,6 +237,17 @@ def test_a_model_that_was_gone_is_gone_again(monkeypatch: pytest.MonkeyPatch) ->
     assert replay(run).difference is None
 
 
+def test_a_model_that_had_no_answer_in_place_of_one_that_was_gone_has_none_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    behaviours = iter([refuses(400, "the prompt is too long"), *(says(f"```x.txt\n{2 * n}\n```") for n in range(2, 9))])
+    with listening() as provider:
+        provider.route = lambda request: refuses(401, "wrong key") if request["model"] == "one" else next(behaviours)
+        monkeypatch.setenv("OPENAI_API_BASE", provider.address)
+        run = recorded(asked("a", attempts=3, model="openai/one,openai/two", preset="refine"))
+    assert replay(run) == Replayed(3, 2, None)
+
+
 def test_the_network_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     run = recorded(asked("a", attempts=4, model=MODEL), scripted(number))
 
@@ -306,6 +317,15 @@ def test_an_interrupted_run_is_replayed_as_far_as_it_came() -> None:
     found = replay(Run.open(folder))
     assert found.difference is None
     assert found.attempts in {5, 6}  # whether the other of the round had written is a matter of chance
+
+
+def test_a_run_of_an_earlier_version_that_goes_on_is_not_taken_for_one_that_noted_where_its_base_stood() -> None:
+    run = recorded(asked("a", attempts=2))
+    rewrite(run, "DELETE FROM facts WHERE key='kb_change'")
+    with assemble(run.settings, lambda _step: None, run):
+        pass
+    with pytest.raises(UsageError, match="does not say where its knowledge base stood"):
+        replay(run)
 
 
 def test_what_cannot_be_replayed_is_refused_in_a_sentence() -> None:

@@ -8,7 +8,10 @@ import pytest
 from agents.analyst import Analyst
 from agents.inspector import Inspector
 from agents.model import ScriptedModel
-from evolve.errors import NotFoundError
+from agents.writer import Brief, Draft
+from evolve.budget import Ceilings
+from evolve.config import assemble, new_settings
+from evolve.errors import BudgetExceededError, ModelError, NotFoundError
 from evolve.strategy import PRESETS, preset
 from evolve.types import DRAFT, REFINE, Attempt, Prompt
 from tests.test_orchestrator import Lines, offline, parts, settings
@@ -42,6 +45,20 @@ def test_refining_climbs_from_the_best_and_hears_of_the_last_failure(tmp_path: P
     assert [brief.parent.id if brief.parent else None for brief in writer.briefs] == [None, "r/1", "r/2", "r/2", "r/2"]
     assert writer.briefs[4].last is not None
     assert "not even" in writer.briefs[4].last.evaluation.feedback
+
+
+def test_a_preset_without_memory_needs_no_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVOLVE_HOME", str(tmp_path))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    toy = f"{Path(__file__).parent / 'toy.py'}:Toy"
+    asked = new_settings(
+        tasks=["toy/a"], tier=None, model="offline", ceilings=Ceilings(attempts=2), parallel=1, sandbox="process",
+        kb="", embedding="litellm:openai/text-embedding-3-small", seed=1, hold_out=False, preset="refine",
+        domains=[toy],
+    )  # fmt: skip
+    with assemble(asked, lambda _: None) as (run, made):
+        assert run.execute(made) == ""
+        assert made.memory.change == 0
 
 
 def test_evokernel_leaves_a_start_that_brought_nothing(tmp_path: Path) -> None:
@@ -141,6 +158,53 @@ def test_an_analyst_who_is_silent_costs_no_attempt(tmp_path: Path) -> None:
             if "nothing to judge" in each.evaluation.feedback
         ] == []
         assert made.journal.judged() == 6
+
+
+def test_an_analyst_whose_model_is_gone_for_a_while_costs_no_attempt(tmp_path: Path) -> None:
+    def silent(_prompt: Prompt) -> str:
+        raise ModelError("overloaded", fatal=False)
+
+    asked = settings(attempts=6).model_copy(update={"preset": "kernelblaster"})
+    with parts(tmp_path, asked, offline()) as (run, made):
+        assert run.execute(made._replace(analyst=Analyst(ScriptedModel(silent)))) == ""
+        verdicts = [each.evaluation.feedback for each in made.journal.attempts()]
+    assert len(verdicts) == 6
+    assert not any("no answer" in verdict for verdict in verdicts)
+
+
+def test_nothing_is_rewritten_once_a_run_is_lost(tmp_path: Path) -> None:
+    prompts: list[Prompt] = []
+    asked = settings(attempts=9, parallel=4).model_copy(update={"preset": "kernelblaster"})
+    writer = Lines("4", "6", "8", "10", "12", "14", "16", ModelError("the key is wrong"))
+    with parts(tmp_path, asked, writer) as (run, made), pytest.raises(ModelError, match="the key is wrong"):
+        run.execute(made._replace(analyst=analyst(prompts)))
+    assert not any("revision" in prompt.key for prompt in prompts)
+
+
+def test_an_attempt_that_is_made_up_for_later_rewrites_the_guides_too(tmp_path: Path) -> None:
+    class Short(Lines):
+        def write(self, brief: Brief) -> Draft:
+            if brief.attempt == "r/6":
+                raise BudgetExceededError("no room left")
+            return super().write(brief)
+
+    asked = settings(attempts=12, parallel=4).model_copy(update={"preset": "kernelblaster"})
+    with parts(tmp_path, asked, Short(*map(str, range(4, 40, 2)))) as (run, made):
+        assert run.execute(made._replace(analyst=analyst([]))) == "no room left"
+        assert {"r/5", "r/7", "r/8"} <= set(made.memory.guide("toy", "too_timid").sources)
+    with parts(tmp_path, asked, offline()) as (run, made):
+        run.execute(made._replace(analyst=analyst([])))
+        assert "r/6" in made.memory.guide("toy", "too_timid").sources
+
+
+def test_an_expectation_belongs_to_the_technique_it_was_about(tmp_path: Path) -> None:
+    prompts: list[Prompt] = []
+    asked = settings(attempts=9).model_copy(update={"preset": "kernelblaster"})
+    with parts(tmp_path, asked, Lines(*map(str, range(4, 22, 2)))) as (run, made):
+        run.execute(made._replace(analyst=analyst(prompts)))
+    revisions = [prompt.messages[-1].content for prompt in prompts if "revision" in prompt.key]
+    assert revisions
+    assert all("no expectation" in told for told in revisions)
 
 
 def test_what_the_inspector_rejects_is_no_success_and_is_not_learnt_from(tmp_path: Path) -> None:

@@ -65,6 +65,14 @@ def test_a_folder_that_holds_something_useless_is_refused_before_the_run(tmp_pat
         check(Overrides(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match=r"draft\.j2 cannot be used"):
         check(Overrides(folder(tmp_path / "broken", draft="{% if %}")))
+    with pytest.raises(UsageError, match=r"names itself; what it replaces is called shipped/draft\.j2"):
+        check(Overrides(folder(tmp_path / "itself", draft='{% extends "draft.j2" %}')))
+
+
+@pytest.mark.parametrize("wrong", ["{{ 1 / 0 }}", "{{ {}['a'].b }}", "{% include 'draft.j2' %}"])
+def test_a_template_that_breaks_while_it_is_used_is_named(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(UsageError, match=r"draft\.j2 cannot be used"):
+        Templates(Overrides(folder(tmp_path / "user", draft=wrong))).render("draft.j2")
 
 
 def test_a_folder_may_hold_parts_of_its_own_and_what_a_domain_has(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli.interrupting import INTERRUPTED
 from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
 from evolve.cli.output import print_json
-from evolve.cli.running import INTERRUPTED, Json, kernel_target
+from evolve.cli.running import Json, kernel_target
 from evolve.errors import EvolveError, UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def _names(words: str) -> list[str]:
 def _writable(out: Path | None) -> None:
     if out and not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent} to write {out.name} into")
+    if out and out.is_dir():
+        raise UsageError(f"--out {out} is a folder; name a file in it")
 
 
 def _nothing_else(context: typer.Context, name: str) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evolve.cli.interrupting import INTERRUPTED
 from evolve.cli.kb.options import Base
 from evolve.cli.living import live as evolve_live
 from evolve.cli.output import number, print_json, print_table
-from evolve.cli.running import INTERRUPTED, SOLVED, UNSOLVED, Json
+from evolve.cli.running import SOLVED, UNSOLVED, Json
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli.interrupting import INTERRUPTED, interruptible
 from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
 from evolve.cli.output import number, print_json, print_summary, print_table, score_of
 from evolve.errors import UsageError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from evolve.run import Run, Settings
     from knowledge.memory import Memory
 
-SOLVED, UNSOLVED, INTERRUPTED = 0, 1, 130
+SOLVED, UNSOLVED = 0, 1
 SHOWN_INSIGHTS = 6
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
@@ -138,7 +139,7 @@ def _execute(settings: "Settings", run: "Run | None", *, json: bool) -> int:
             tell_refused(parts.domains)
             if warning := getattr(parts.sandbox, "warning", ""):
                 sys.stderr.write(f"{warning}\n")
-            with progress:
+            with progress, interruptible(f"evolve resume {name}"):
                 progress.watch(parts)
                 folder.execute(parts)
             summary = summarise(folder, parts.journal)

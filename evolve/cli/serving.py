@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from evolve.cli.interrupting import INTERRUPTED
 from evolve.cli.kb import options
-from evolve.cli.running import INTERRUPTED
 from evolve.errors import UsageError
 
 VARIABLE = "EVOLVE_KB_TOKEN"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from evolve.cli.interrupting import INTERRUPTED
 from evolve.cli.kb.telling import plain
 from evolve.cli.output import number, print_json, print_table
-from evolve.cli.running import INTERRUPTED, Json
+from evolve.cli.running import Json
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
