@@ -100,6 +100,8 @@ class Budget:
         self._held: dict[str, Cost] = {}
         self._lost: dict[str, Cost] = {}
         self._dearest = 0.0
+        self._longest = 0
+        """Tokens of the longest reply so far: not every provider keeps to `max_tokens`."""
         self._lock = threading.Lock()
         self._answered = threading.Condition(self._lock)
 
@@ -139,9 +141,10 @@ class Budget:
         Tries that broke off are billed beside the one that answers: see `short_of`.
         """
         characters = sum(len(message.content) for message in prompt.messages)
-        sent, received = characters // CHARACTERS_PER_TOKEN, prompt.max_tokens
+        sent = characters // CHARACTERS_PER_TOKEN
         with self._lock:
             while True:
+                received = max(prompt.max_tokens, self._longest)
                 usd = price.of(sent, received) if price else self._dearest
                 held = Cost(prompt_tokens=sent, completion_tokens=received, usd=usd)
                 if reached := self.exhausted() or self._short_of(held):
@@ -184,6 +187,7 @@ class Budget:
         with self._lock:
             self._spent = self._spent + cost
             self._dearest = max(self._dearest, cost.usd)
+            self._longest = max(self._longest, cost.completion_tokens)
 
 
 class MeteredModel:

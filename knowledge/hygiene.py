@@ -159,7 +159,8 @@ class Hygiene:
     def erase(self, records: Iterable[str], why: str) -> list[str]:
         """Remove texts and code of records for good, from the log and from the events they were learnt from.
 
-        Those of which there was something.
+        Guides and insights in which a model tells of those attempts go with them. Returns those of the records asked
+        for of which there was something.
         """
         with self._bank.transaction():
             erased = [record for record in records if self._erase(record, why)]
@@ -177,8 +178,10 @@ class Hygiene:
         rows("UPDATE log SET data = NULL WHERE subject = ?", name)
         self._bank.apply(record, self._bank.log.append(name, "erase", why, stub), stub)
         rows("UPDATE events SET data = '{}' WHERE record = ?", record)
-        learnt_from = rows("SELECT id FROM events WHERE record = ? AND kind = 'attempt'", record)
-        self._bank.layer.erase([attempt for (attempt,) in learnt_from], why)
+        attempts = [name for (name,) in rows("SELECT id FROM events WHERE record = ? AND kind = 'attempt'", record)]
+        self._bank.layer.erase(attempts, why)
+        for quoting in self._bank.resting_on(attempts=attempts):
+            self._erase(quoting, why)
         if stub is None:
             rows("UPDATE records SET keyed = '' WHERE id = ?", record)
         for (text,) in texts:

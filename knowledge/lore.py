@@ -38,6 +38,10 @@ ALWAYS = "always"
 """Why a passage is there whatever is asked."""
 
 
+NEAR = 0.3
+"""Of the best match, in units of the spread: what stands out less is shown to nobody."""
+
+
 class Passage(NamedTuple):
     title: str
     text: str
@@ -99,8 +103,13 @@ class Lore:
         scores = self._postings.scores(asked, SATURATION, LENGTH_WEIGHT)
         shared = [scores.get(place, 0.0) for place in range(len(self._parts))]
         similar = (self._matrix @ self._embedding.embed([words])[0]).tolist()
-        fused = [lexical + dense for lexical, dense in zip(z_scores(shared), z_scores(similar), strict=True)]
-        fit = [place for place in range(len(self._parts)) if shared[place] > 0 or similar[place] >= ALIKE]
+        fused = [2 * lexical + dense for lexical, dense in zip(z_scores(shared), z_scores(similar), strict=True)]
+        least = NEAR * max(fused)
+        fit = [
+            place
+            for place in range(len(self._parts))
+            if fused[place] >= least and (shared[place] > 0 or similar[place] >= ALIKE)
+        ]
         return sorted(fit, key=lambda place: (-fused[place], place))
 
     def _why(self, place: int, asked: Sequence[str]) -> str:

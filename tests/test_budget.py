@@ -62,6 +62,14 @@ def test_a_call_without_room_beside_those_in_flight_waits_for_what_they_leave(tm
         metered.complete(prompt(2))
 
 
+def test_who_did_not_keep_to_the_limit_is_believed_to_do_so_again(tmp_path: Path) -> None:
+    budget = Budget(Ceilings(attempts=1, tokens=1_000), journal(tmp_path))
+    with budget.reserve(prompt()):
+        budget.settle(Cost(prompt_tokens=10, completion_tokens=600))
+    with pytest.raises(BudgetExceededError, match="could use 610 tokens and 390 are left"), budget.reserve(prompt()):
+        pass
+
+
 def test_what_several_calls_in_flight_have_lost_counts_together(tmp_path: Path) -> None:
     budget = Budget(Ceilings(attempts=1, tokens=300), journal(tmp_path))
     with budget.reserve(prompt(0)), budget.reserve(prompt(1)):

@@ -291,3 +291,17 @@ def test_a_curated_insight_that_rests_on_a_held_out_task_is_not_recalled(memory:
 
     assert "insight" in recalled("run/8")
     assert "insight" not in recalled("run/9", "kernels/gemv")
+
+
+def test_what_tells_of_an_erased_attempt_is_erased_with_it(memory: Upkeep) -> None:
+    first, second = learnt(memory, "r/1"), learnt(memory, "r/2", code="other")
+    memory.revise(advised("r/1", text="The secret tile."), "test")
+    memory.keep([curated("r/1", "r/2")], run="r")
+    record = memory._bank.learnt_from(first.id)
+    assert record is not None
+    assert memory.hygiene.erase([record], "private") == [record]
+    assert memory.guide("kernels", BOUND).text == ""
+    assert memory.insights() == []
+    told = memory._bank.database.row("SELECT count(*) FROM log WHERE data LIKE '%secret tile%'")
+    assert told == (0,)
+    assert memory._bank.learnt_from(second.id) is not None
