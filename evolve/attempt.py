@@ -6,7 +6,6 @@ candidate (model, sandbox, storage, plugin) is kept as the attempt's failure, no
 
 import time
 from collections.abc import Callable
-from random import Random
 
 from agents.writer import Draft
 from evolve.briefing import Briefing
@@ -57,17 +56,17 @@ class Attempts:
 
     def _recalled(self, plan: Planned) -> list[Recalled]:
         """The same attempt is given the same experiences however often it asks: the receipt is in the bank."""
-        parent = self._parts.journal.attempt(plan.parent) if plan.parent else None
-        profile = parent.evaluation.profile if parent else Profile()
         if not self._parts.strategy.memory:
             return []
+        parent = self._parts.journal.attempt(plan.parent) if plan.parent else None
+        profile = parent.evaluation.profile if parent else Profile()
         return self._parts.memory.recall(
             attempt=plan.id,
             task=self._parts.tasks[plan.task],
             stage=plan.stage,
             state=profile.bottleneck,
             hardware=profile.hardware,
-            rng=self._rng(plan, "recall"),
+            rng=self._parts.rng(plan, "recall"),
             hold_out=self._parts.hold_out,
         )
 
@@ -144,6 +143,3 @@ class Attempts:
             self.failures[attempt] = error
             return False
         return True
-
-    def _rng(self, plan: Planned, purpose: str) -> Random:
-        return Random(f"{self._parts.seed}/{plan.position}/{purpose}")

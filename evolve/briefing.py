@@ -4,8 +4,6 @@ Nothing is read that an attempt of the same round may have written meanwhile: wh
 was quicker.
 """
 
-from random import Random
-
 from pydantic import TypeAdapter
 
 from agents.advice import Advice
@@ -42,7 +40,7 @@ class Briefing:
             last=journal.last(plan.task, before) if strategy.hears else None,
             recalled=recalled,
             tried=journal.tried(plan.task, before) if strategy.hears else frozenset(),
-            rng=self._rng(plan, "write"),
+            rng=self._parts.rng(plan, "write"),
             children=journal.children(plan.parent, before) if plan.parent and strategy.memory else (),
         )
         return brief._replace(lore=self._lore(brief), advice=self._advice(plan, brief))
@@ -76,7 +74,7 @@ class Briefing:
 
     def _advised(self, plan: Planned, case: Case) -> Advice:
         """By the analyst; from the statistics where there is none, or none that answers: no attempt is lost by that."""
-        rng = self._rng(plan, "advice")
+        rng = self._parts.rng(plan, "advice")
         if self._parts.analyst is None:
             return from_statistics(case, rng)
         try:
@@ -95,9 +93,6 @@ class Briefing:
         counsel = memory.counsel(domain, hardware, hold_out=self._parts.hold_out)
         names = memory.techniques(domain, hold_out=self._parts.hold_out)
         return Case(brief.task, parent, brief.children, counsel, names)
-
-    def _rng(self, plan: Planned, purpose: str) -> Random:
-        return Random(f"{self._parts.seed}/{plan.position}/{purpose}")
 
 
 def _asked(brief: Brief) -> str:

@@ -9,8 +9,8 @@ What has finished is never done again: the journals are the only record of what 
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -20,6 +20,7 @@ from evolve.budget import Ceilings
 from evolve.config import assemble, new_settings, open_kb, runs_folder
 from evolve.domain import Domain
 from evolve.errors import EvolveError, StorageError, UsageError
+from evolve.folders import alone, begun
 from evolve.journal import Journal
 from evolve.parts import Listener
 from evolve.plugins import Options, all_tasks, load_domains
@@ -31,7 +32,6 @@ from evolve.strategy import preset as strategy
 from evolve.summary import Summary, TaskSummary, summarise
 from evolve.types import Attempt, Frozen, Task
 from knowledge.library import BANK
-from knowledge.lock import locked
 
 ASKED = "comparison.json"
 BASES = "bases"
@@ -199,27 +199,15 @@ class Comparison:
         if (Path(name) / ASKED).is_file():
             folder = Path(name).resolve()
         else:
-            known = sorted(path.parent.name for path in runs_folder().glob(f"*/{ASKED}"))
-            matches = [each for each in known if each == name] or [each for each in known if each.startswith(name)]
-            if len(matches) != 1:
-                which = "fits several comparisons" if matches else "is no comparison"
-                raise UsageError(f"{name!r} {which}; there are: {', '.join((matches or known)[-8:]) or 'none yet'}")
-            folder = runs_folder() / matches[0]
+            folder = begun(runs_folder(), ASKED, name, several="fits several comparisons", none="is no comparison")
         try:
             return cls(folder, Grid.model_validate_json((folder / ASKED).read_text()))
         except (OSError, UnicodeDecodeError, ValidationError) as error:
             raise UsageError(f"{folder / ASKED} is damaged; start another comparison") from error
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Raises UsageError while another process works on it."""
-        try:
-            with locked(self.folder / ".lock", seconds=0.0):
-                yield
-        except StorageError as error:
-            if "was held" not in str(error):
-                raise
-            raise UsageError(f"{self.grid.name} is being worked on by another process") from error
+        return alone(self.folder, self.grid.name)
 
     def cells(self) -> list[Cell]:
         """In the order in which they are run: seed by seed, each beginning with another arm.

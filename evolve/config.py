@@ -15,7 +15,7 @@ from evolve.parts import Listener, Parts, Step
 from evolve.plugins import Options, all_tasks, load_domains, select
 from evolve.roles import OFFLINE, Roles, check_model, named_models, overrides
 from evolve.run import JOURNAL, Run, Settings, new_name
-from evolve.strategy import DEFAULT
+from evolve.strategy import DEFAULT, Strategy
 from evolve.strategy import preset as strategy
 from knowledge.architecture import DesignError, MemoryArchitecture
 from knowledge.charge import is_shipped
@@ -91,15 +91,9 @@ def new_settings(
     options: Options | None = None,
 ) -> Settings:
     """Raises UsageError for anything that cannot work, before a folder is made."""
-    if parallel < 1:
-        raise UsageError(f"--parallel is {parallel}; give at least 1")
-    if meta_every < 0:
-        raise UsageError(f"--meta-every is {meta_every}; give a number of attempts, or 0 for never")
-    if not strategy(preset).memory and meta_every:
-        raise UsageError(f"--meta-every works on the knowledge base, and --preset {preset} uses none; leave one out")
     model = ",".join(named_models(model))
-    if inspect and model == OFFLINE:
-        raise UsageError("--inspect asks a model, and the run has none; name one by --model")
+    if impossible := _impossible(parallel, meta_every, strategy(preset), inspects_with=model if inspect else ""):
+        raise UsageError(impossible)
     known = load_domains(domains, options)
     chosen = tuple(select(all_tasks(known), tasks, tier))
     overrides(prompts, known)
@@ -124,6 +118,19 @@ def new_settings(
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         version=version("evolve-foundry"),
     )
+
+
+def _impossible(parallel: int, meta_every: int, asked: Strategy, *, inspects_with: str) -> str:
+    """Why a run cannot be made of this; empty where it can."""
+    if parallel < 1:
+        return f"--parallel is {parallel}; give at least 1"
+    if meta_every < 0:
+        return f"--meta-every is {meta_every}; give a number of attempts, or 0 for never"
+    if not asked.memory and meta_every:
+        return f"--meta-every works on the knowledge base, and --preset {asked.name} uses none; leave one out"
+    if inspects_with == OFFLINE:
+        return "--inspect asks a model, and the run has none; name one by --model"
+    return ""
 
 
 def _absolute(path: str) -> str:
@@ -161,31 +168,7 @@ def assemble(
             if not journal.rounds():
                 journal.record_fact(KB_CHANGE, str(memory.change))
             roles = Roles(settings, domains, journal, Budget(settings.ceilings, journal), listen)
-        yield (
-            run,
-            Parts(
-                run=settings.run,
-                seed=settings.seed,
-                parallel=settings.parallel,
-                per_task=settings.ceilings.attempts,
-                tasks=tasks,
-                domains=domains,
-                writer=roles.writer(),
-                sandbox=sandbox,
-                memory=memory,
-                journal=journal,
-                budget=roles.budget,
-                hold_out=frozenset(settings.hold_out),
-                strategy=strategy(settings.preset),
-                analyst=roles.analyst(),
-                inspector=roles.inspector(),
-                curator=roles.curator(),
-                lore=roles.lore,
-                redesign=lambda: _redesigned(memory, settings.seed),
-                redesign_every=settings.meta_every,
-                listen=listen,
-            ),
-        )
+        yield run, roles.parts(tasks, sandbox, memory, lambda: _redesigned(memory, settings.seed))
 
 
 def _redesigned(memory: Upkeep, seed: int) -> str:

@@ -4,6 +4,7 @@ One SQLite file (WAL) in the run's folder. Each step of an attempt has its own c
 killed between any two of them goes on from the last one: planned → drafted → judged → learned.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -289,6 +290,14 @@ class Journal:
             limit,
         )
         return [row["id"] for row in rows]
+
+    def scores(self, attempts: list[str]) -> dict[str, float]:
+        """Of those that are feasible."""
+        rows = self._all(
+            "SELECT id, score FROM attempts WHERE id IN (SELECT value FROM json_each(?)) AND score IS NOT NULL",
+            json.dumps(attempts),
+        )
+        return {row["id"]: row["score"] for row in rows}
 
     def course(self, task: str) -> list[tuple[str, bool]]:
         """The task's attempts in order, and whether each is feasible."""

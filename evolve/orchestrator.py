@@ -139,16 +139,10 @@ class Orchestrator:
         ranked = journal.ranked(task, START_POINTS)
         if rule == "best":
             return ranked[0] if ranked else None
-        values = self._parts.memory.worth(ranked, REFINE)
-        best = journal.best(task)
-        points = [policy.Point(each, values.get(each), self._behind(task, each, best)) for each in ranked]
+        values, scores = self._parts.memory.worth(ranked, REFINE), journal.scores(ranked)
+        gain = self._parts.domain_of(task).gain
+        points = [policy.Point(each, values.get(each), gain(scores[ranked[0]], scores[each])) for each in ranked]
         return policy.start_by_value(points, rng)
-
-    def _behind(self, task: str, attempt: str, best: Attempt | None) -> float:
-        """What an attempt's score is over that of the best, as the domain counts gains."""
-        found = self._parts.journal.attempt(attempt)
-        gain = self._gain(self._parts.tasks[task], best.evaluation.score if best else None, found) if found else None
-        return 0.0 if gain is None else gain
 
     def fan_out(self, state: Position) -> list[Any] | str:
         from langgraph.types import Send

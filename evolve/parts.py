@@ -1,6 +1,7 @@
 """What a run is made of, and what it tells whoever watches."""
 
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from agents.writer import Writer
@@ -62,6 +63,10 @@ class Parts(NamedTuple):
     """Distils insights from attempts."""
     lore: Callable[[str], "Lore | None"] = lambda _domain: None
     """What is known of the target, by domain; None where nothing is, or no model would read it."""
+
+    def rng(self, plan: Planned, purpose: str) -> Random:
+        """The same for the same attempt and purpose, however often it is asked for."""
+        return Random(f"{self.seed}/{plan.position}/{purpose}")
 
     def domain_of(self, task: str) -> Domain:
         return self.domains[self.tasks[task].domain]

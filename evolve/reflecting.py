@@ -53,8 +53,7 @@ class Reflection:
 
     def curate(self) -> None:
         """Insights from the attempts since the last time, domain by domain."""
-        fresh = self._since(CURATED)
-        if self._parts.curator is None or not self._parts.strategy.curates or not fresh:
+        if self._parts.curator is None or not self._parts.strategy.curates or not (fresh := self._since(CURATED)):
             return
         by_domain: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in fresh:

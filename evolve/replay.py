@@ -143,29 +143,8 @@ def _opened(run: Run, recorded: Journal) -> "Iterator[Retold]":
 def _parts(settings: Settings, book: "Retold", memory: "Remembering", cassette: Cassette) -> Parts:
     """Those of `evolve.config.assemble`, but for what would ask or run something."""
     domains = load_domains(settings.domains, settings.options)
-    roles = Recorded(settings, domains, book, cassette)
-    return Parts(
-        run=settings.run,
-        seed=settings.seed,
-        parallel=settings.parallel,
-        per_task=settings.ceilings.attempts,
-        tasks=select(all_tasks(domains), settings.tasks, None),
-        domains=domains,
-        writer=roles.writer(),
-        sandbox=NoSandbox(),
-        memory=memory,
-        journal=book,
-        budget=roles.budget,
-        hold_out=frozenset(settings.hold_out),
-        strategy=preset(settings.preset),
-        analyst=roles.analyst(),
-        inspector=roles.inspector(),
-        curator=roles.curator(),
-        lore=roles.lore,
-        redesign=str,
-        redesign_every=0,
-        listen=_nothing_is_judged,
-    )
+    tasks = select(all_tasks(domains), settings.tasks, None)
+    return Recorded(settings, domains, book, cassette).parts(tasks, NoSandbox(), memory)
 
 
 def _worked(run: Run, parts: Parts) -> str:
@@ -376,7 +355,7 @@ class Recorded(Roles):
         super().__init__(settings, domains, book, AsRecorded(book), _nothing_is_judged)
 
     def _model(self, name: str) -> MeteredModel:
-        return MeteredModel(Answers(name, self._cassette, self._book), self._book, self.budget)
+        return MeteredModel(Answers(name, self._cassette, self._book), self._book, self._budget)
 
 
 class Answers:

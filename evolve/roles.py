@@ -11,9 +11,11 @@ from evolve.domain import Domain
 from evolve.errors import UsageError
 from evolve.journal import Journal
 from evolve.keys import default_keys, load_keys
-from evolve.parts import Listener, Step
+from evolve.parts import Listener, Parts, Step
 from evolve.run import Settings
 from evolve.strategy import preset
+from evolve.types import Sandbox, Task
+from knowledge.memory import Memory
 
 if TYPE_CHECKING:
     from agents.analyst import Analyst
@@ -88,7 +90,7 @@ class Roles:
     def __init__(
         self, settings: Settings, domains: Mapping[str, Domain], journal: Journal, budget: Budget, listen: Listener
     ) -> None:
-        self.budget = budget
+        self._budget = budget
         self._settings = settings
         self._domains = domains
         self._journal = journal
@@ -97,6 +99,34 @@ class Roles:
         self._models = [] if names == [OFFLINE] else [self._model(name) for name in names]
         self._prompts = overrides(settings.prompts, domains)
         self.lore = cache(self._lore)
+
+    def parts(
+        self, tasks: Mapping[str, Task], sandbox: Sandbox, memory: Memory, redesign: Callable[[], str] = str
+    ) -> Parts:
+        """All that a run is made of, with these to work on and in."""
+        settings = self._settings
+        return Parts(
+            run=settings.run,
+            seed=settings.seed,
+            parallel=settings.parallel,
+            per_task=settings.ceilings.attempts,
+            tasks=tasks,
+            domains=self._domains,
+            writer=self.writer(),
+            sandbox=sandbox,
+            memory=memory,
+            journal=self._journal,
+            budget=self._budget,
+            hold_out=frozenset(settings.hold_out),
+            strategy=preset(settings.preset),
+            analyst=self.analyst(),
+            inspector=self.inspector(),
+            curator=self.curator(),
+            lore=self.lore,
+            redesign=redesign,
+            redesign_every=settings.meta_every,
+            listen=self._listen,
+        )
 
     def writer(self) -> Writer:
         if not self._models:
@@ -145,7 +175,7 @@ class Roles:
         return Lore(documents, HashEmbedding())
 
     def _model(self, name: str) -> MeteredModel:
-        return metered(name, self._journal, self.budget, self._tell)
+        return metered(name, self._journal, self._budget, self._tell)
 
     def _tell(self, words: str) -> None:
         self._listen(Step("wait", text=words))

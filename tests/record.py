@@ -52,7 +52,7 @@ class Played(Roles):
 
     def _model(self, name: str) -> MeteredModel:
         del name
-        return MeteredModel(self._played, self._journal, self.budget)
+        return MeteredModel(self._played, self._journal, self._budget)
 
 
 def evolved(model: Model, name: str = NAME) -> Run:

@@ -7,8 +7,8 @@ winner.json         its name and parameters, and what it is made of
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from evolve.domains.memory.exam import Exam
 from evolve.errors import StorageError, UsageError
+from evolve.folders import alone, begun
 from evolve.home import home
 from evolve.types import Frozen
-from knowledge.lock import locked
 
 SETTINGS = "meta.json"
 JOURNAL = "journal.db"
@@ -60,27 +60,15 @@ class Run:
     @classmethod
     def open(cls, name: str) -> Self:
         """By id or by a prefix of it that is unique. Raises UsageError."""
-        known = sorted(path.parent.name for path in runs_folder().glob(f"*/{SETTINGS}"))
-        matches = [run for run in known if run.startswith(name)]
-        if len(matches) != 1:
-            which = "fits several runs" if matches else "is no run of `evolve meta`"
-            raise UsageError(f"{name!r} {which}; there are: {', '.join((matches or known)[-8:]) or 'none yet'}")
-        folder = runs_folder() / matches[0]
+        folder = begun(runs_folder(), SETTINGS, name, several="fits several runs", none="is no run of `evolve meta`")
         try:
             return cls(folder, Settings.model_validate_json((folder / SETTINGS).read_text()))
         except (OSError, ValidationError) as error:
             raise UsageError(f"{folder / SETTINGS} is damaged; start another run") from error
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Raises UsageError while another process works on the run."""
-        try:
-            with locked(self.folder / ".lock", seconds=0.0):
-                yield
-        except StorageError as error:
-            if "was held" not in str(error):
-                raise
-            raise UsageError(f"run {self.settings.run} is being worked on by another process") from error
+        return alone(self.folder, f"run {self.settings.run}")
 
 
 def runs_folder() -> Path:
