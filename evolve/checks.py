@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from evolve.errors import EvolveError
@@ -26,7 +27,7 @@ def doctor() -> list[Check]:
     sandboxes = [Check(name, ok, needed=False, text=text) for name, ok, text in sandbox_checks()]
     any_sandbox = any(check.ok for check in sandboxes if check.name in {"docker", "gcc"})
     some = Check("a sandbox", any_sandbox, needed=True, text="docker, or gcc for the process sandbox")
-    return [_folder(), _disk(), *sandboxes, some, _knowledge_base(), _domains(), _keys()]
+    return [_folder(), _disk(), *sandboxes, some, _knowledge_base(), *_domains(), _keys()]
 
 
 def _folder() -> Check:
@@ -62,15 +63,25 @@ def _knowledge_base() -> Check:
     )
 
 
-def _domains() -> Check:
-    from evolve.plugins import all_tasks, load_domains
+def _domains() -> Iterator[Check]:
+    """Those that work in one line, then each that does not load, or misses something here, in one of its own."""
+    from evolve.plugins import Broken, in_one_line, load_domains
 
     try:
         domains = load_domains()
-        count = len(all_tasks(domains))
     except EvolveError as error:
-        return Check("domains", ok=False, needed=True, text=str(error))
-    return Check("domains", ok=True, needed=True, text=f"{', '.join(domains)}: {count} tasks")
+        yield Check("domains", ok=False, needed=True, text=str(error))
+        return
+    sound = {name: len(domain.tasks()) for name, domain in domains.items() if not isinstance(domain, Broken)}
+    counted = ", ".join(f"{name} ({count})" for name, count in sound.items())
+    yield Check("domains", ok=bool(sound), needed=True, text=f"with their tasks: {counted or 'none'}")
+    for name, domain in domains.items():
+        try:
+            missing = domain.missing()
+        except Exception as error:  # noqa: BLE001 - the boundary to a plugin
+            missing = in_one_line(error)
+        if missing:
+            yield Check(f"domain {name}", ok=False, needed=False, text=missing)
 
 
 def _keys() -> Check:

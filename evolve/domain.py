@@ -18,6 +18,10 @@ class Domain(ABC):
     """What the sandbox is to have beside a compiler and numpy: `gpu`, shown to candidates, `torch`, `mojo`."""
     prompts: Path | None = None
     """A folder of prompt templates that replace ours of the same name for this domain's tasks."""
+    examples: Path | None = None
+    """A folder of candidates whose verdict is known, for `evolve.testing.DomainContract`: the files under
+    `TASK/reference/` are as good as the seed or better, those under `TASK/refused/NAME/` must not get a score, and
+    those under `TASK/hostile/NAME/` must not either, at the cost of no more than the task's limits."""
 
     @abstractmethod
     def tasks(self) -> Sequence[Task]:
@@ -56,6 +60,9 @@ class Domain(ABC):
         return math.log(new / best) if best > 0 and new > 0 else new - best
 
     def baseline(self, task: Task) -> float | None:
-        """The score of the task's own seed, where it is known without measuring (1.0 for a speed-up)."""
+        """The score of the task's own seed, where it is known without measuring (1.0 for a speed-up).
+
+        Where it is None, the first of a task's attempts is the seed itself.
+        """
         del task
         return None
