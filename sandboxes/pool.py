@@ -16,6 +16,10 @@ MARGIN = 5.0
 """Seconds that a referee has, beyond a job's own allowance, to notice that the job is over."""
 BUILD_SECONDS = 65.0
 """For building candidate, baseline and runner."""
+KINDS = {"timeout": "timeout", "killed": "died"}
+"""Reasons, as an evaluation's failures name them."""
+EVALUATION_SECONDS = 15.0
+"""For starting and ending what an evaluation runs in."""
 
 
 class RefereeLostError(Exception):
@@ -48,6 +52,8 @@ def allowance(job: Job) -> float:
         return job.limits.seconds + 2.0
     if job.program == "converse":
         return BUILD_SECONDS + float(job.request["seconds"])
+    if job.program == "evaluate":
+        return EVALUATION_SECONDS + float(job.request["seconds"])
     timed = job.request.get("timed") or {}
     calls = len(job.request.get("cases", ())) + 3
     own = float(timed.get("seconds", 0)) + 12 * float(job.request.get("seconds", 0))
@@ -136,11 +142,11 @@ class Pool:
 
 
 def _blame(job: Job, reason: str, message: str) -> Execution:
-    failure = {"gate": "correct", "reason": reason, "message": message}
+    failure = {"gate": "correct", "reason": reason, "kind": KINDS[reason], "message": message}
     return Execution(
         timed_out=reason == "timeout",
         killed="SIGKILL",
         stderr=message,
         seconds=allowance(job),
-        reply={"failure": failure, "cases_passed": 0, "timing": None} if job.program else {},
+        reply={"failure": failure, "cases_passed": 0, "timing": None, "stages": []} if job.program else {},
     )

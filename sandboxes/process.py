@@ -57,7 +57,8 @@ def bubblewrap() -> str:
 
 def _wrapping(*, gpu: bool = False) -> list[str]:
     """The command line up to the program: new namespaces, the system read-only, empty places to write in."""
-    shown = [*SYSTEM, *sorted({sys.prefix, sys.base_prefix, _site_of_numpy(), str(Path(__file__).parent / "referee")})]
+    own = (sys.prefix, sys.base_prefix, _site_of_numpy(), str(Path(__file__).parent / "referee"))
+    shown = [*SYSTEM, *sorted(set(map(os.path.abspath, own)))]
     bound = [word for path in shown if Path(path).exists() for word in _showing(Path(path))]
     if os.getuid() == 0:
         rights = ["--cap-drop", "ALL"]
@@ -67,8 +68,8 @@ def _wrapping(*, gpu: bool = False) -> list[str]:
         rights = ["--unshare-user"]
     kept_apart = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     empty = ["--proc", "/proc", "--dev", "/dev"]
-    for place, size in (("/tmp", TEMPORARY), (WORK, WORKING)):  # noqa: S108 - inside
-        empty += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
+    for place, rights_there, size in (("/tmp", "1777", TEMPORARY), (WORK, "0755", WORKING)):  # noqa: S108 - inside
+        empty += ["--perms", rights_there, "--size", str(size), "--tmpfs", place]
     seen = [*_named(MOJO_VARIABLE), *(_devices() if gpu else [])]
     return ["bwrap", *rights, *kept_apart, "--die-with-parent", "--new-session", *empty, *bound, *seen, "--chdir", "/"]
 
@@ -84,6 +85,11 @@ def _named(variable: str) -> list[str]:
     """The installation that a variable names, where it lies outside of what is shown anyway."""
     place = os.environ.get(variable)
     return _showing(Path(place)) if place and not place.startswith(SYSTEM) and Path(place).is_dir() else []
+
+
+def _interpreter() -> str:
+    """Links are kept, which virtual environments are made of; `..` is not: it would lead through what is not shown."""
+    return os.path.abspath(sys.executable)  # noqa: PTH100 - pathlib keeps `..`
 
 
 def _site_of_numpy() -> str:
@@ -127,7 +133,7 @@ class _Child:
         options = ["--work", self._folder or WORK, "--path", _environment()["PATH"]]
         if self._lease:
             options += ["--candidate", str(self._lease.user)]
-        server = [sys.executable, "-I", "-c", BOOT, str(Path(__file__).parent), _site_of_numpy(), *options]
+        server = [_interpreter(), "-I", "-c", BOOT, str(Path(__file__).parent), _site_of_numpy(), *options]
         return [*_wrapping(gpu=self._gpu), *server, "--isolated"] if wrapped else server
 
     def _greet(self) -> None:
@@ -169,7 +175,7 @@ class _Child:
 
 def _environment() -> dict[str, str]:
     """Nothing of ours: no keys, no proxies, no preloads. numpy is kept to one thread."""
-    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    path = f"{Path(_interpreter()).parent}:/usr/local/bin:/usr/bin:/bin"
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     toolkit = {name: os.environ[name] for name in (CUDA_VARIABLE, MOJO_VARIABLE) if name in os.environ}
     return {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8", **toolkit, **threads}

@@ -53,6 +53,11 @@ def test_an_honest_kernel_passes_and_is_timed_against_the_baseline(sandbox: Sand
     assert reply["peak_memory_mb"] > 0
 
 
+def test_a_library_may_ask_for_the_home_of_its_user(process: Sandbox) -> None:
+    body = "assert os.path.expanduser('~') == '/nonexistent'\n" + HONEST.strip()
+    assert judge(process, kernel(body, "import os"))["failure"] is None
+
+
 def test_inputs_outputs_and_sizes_come_as_they_were_promised(sandbox: Sandbox) -> None:
     body = (
         "assert type(n) is int and a.shape == b.shape == out.shape == (n,)\n"
@@ -265,7 +270,10 @@ def test_a_candidate_never_sees_the_reference_or_the_seed(sandbox: Sandbox) -> N
     assert judge(sandbox, kernel(body, "import os, sys"))["failure"] is None
 
 
-def test_the_host_environment_stays_out(sandbox: Sandbox) -> None:
-    body = "out[:] = a + b\nassert 'HOME' not in os.environ, dict(os.environ)"
-    assert "HOME" in os.environ
+def test_the_host_environment_stays_out(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVOLVE_SECRET", "of the host")
+    own = os.environ["HOME"]
+    body = (
+        f"out[:] = a + b\nassert 'EVOLVE_SECRET' not in os.environ and os.environ['HOME'] != {own!r}, dict(os.environ)"
+    )
     assert judge(sandbox, kernel(body, "import os"))["failure"] is None

@@ -118,6 +118,40 @@ def test_jobs_leave_no_messages_for_later_ones(sandbox: Sandbox) -> None:
     assert shell(sandbox, "cat /tmp/memo /dev/shm/memo; ls -d /tmp/d").stdout == ""
 
 
+LEAVING = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+print(libc.shmget(4242, 4096, 0o1666), libc.semget(4242, 1, 0o1666), libc.msgget(4242, 0o1666))
+for place in ("/dev/mqueue", os.path.abspath("../..")):
+    try:
+        print("memo" in os.listdir(place))
+        open(place + "/memo", "w")
+    except OSError:
+        pass
+"""
+
+
+def test_nor_do_they_leave_any_in_the_kernel_or_beside_their_folders(sandbox: Sandbox) -> None:
+    if not isolated(sandbox) or (os.getuid() != 0 and sandbox.name != "docker"):
+        pytest.skip("the warnings of these sandboxes say so")
+    for _ in range(2):
+        said = python(sandbox, LEAVING).stdout
+        assert said.startswith("-1 -1 -1\n")
+        assert "True" not in said
+
+
+def test_an_interpreter_may_be_named_by_way_of_another_folder(tmp_path: Path) -> None:
+    if bubblewrap():
+        pytest.skip("without bubblewrap nothing is hidden")
+    python = os.path.relpath(sys.executable, tmp_path)
+    script = (
+        "from evolve.types import Job\nfrom sandboxes.process import ProcessSandbox\n"
+        "with ProcessSandbox(parallel=1) as opened:\n    print(opened.run(Job(argv=('echo', 'ran'))).stdout)"
+    )
+    done = subprocess.run([python, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "ran", done.stderr
+
+
 def test_a_candidate_is_nobody_and_can_change_nothing(sandbox: Sandbox) -> None:
     if os.getuid() != 0 and sandbox.name != "docker":
         pytest.skip("without root the candidate is the same user, as the warning says")

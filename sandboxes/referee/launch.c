@@ -29,6 +29,7 @@ static const int refused[] = {
     SYS_open_by_handle_at, SYS_io_uring_setup, SYS_kexec_load, SYS_init_module, SYS_finit_module, SYS_delete_module,
     SYS_reboot, SYS_swapon, SYS_swapoff, SYS_settimeofday, SYS_clock_settime, SYS_acct, SYS_quotactl,
     SYS_move_pages, SYS_migrate_pages, SYS_vhangup, SYS_syslog, SYS_fsopen, SYS_move_mount, SYS_open_tree,
+    SYS_shmget, SYS_semget, SYS_msgget, SYS_mq_open, /* what these make outlives its processes */
 };
 
 static void stop(int error) {

@@ -48,7 +48,8 @@ def held(job: Job, file: Path, given: dict[str, Any], room: int) -> Program:
     """The interpreter that holds the file; `given`: what holder.py is told of it."""
     told = {**given, "file": str(file), "confine": str(tools.tool("confine", job.cache))}
     places = (str(Path(np.__file__).parents[1]), str(Path(__file__).parents[1]))
-    boot = PASSED.format(environment=machine.linear_algebra()) + BOOT
+    surroundings = {"HOME": "/nonexistent", **machine.linear_algebra()}  # else a library would ask who the user is
+    boot = PASSED.format(environment=surroundings) + BOOT
     argv = (interpreter(job.candidate), "-I", "-B", "-c", boot, json.dumps(told), *places)
     return Program(argv, file.parent, room=room, described=True)
 
