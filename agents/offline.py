@@ -10,14 +10,12 @@ from random import Random
 from typing import TypeAlias
 
 from agents.advice import Advice
-from agents.writer import Brief, Draft
+from agents.writer import UNCHANGED, Brief, Draft
 from evolve.types import Candidate, Mutation, Recalled, Task
 
 Mutations: TypeAlias = Callable[[Task, Mapping[str, str], Random], Iterable[Mutation]]
 
 CHAIN = " + "
-UNCHANGED = "seed"
-"""The technique of a draft that is the task's own seed."""
 FAILURE = "failure"
 INSIGHT = "insight"
 _SHARPNESS = 2.0

@@ -8,6 +8,9 @@ from agents.advice import Advice
 from evolve.types import Attempt, Cost, Recalled, Task
 from knowledge.lore import Passage
 
+UNCHANGED = "seed"
+"""The technique of a draft that is the task's own seed."""
+
 
 class Brief(NamedTuple):
     """Everything a writer may know about the attempt it writes for."""

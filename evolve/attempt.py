@@ -7,7 +7,7 @@ candidate (model, sandbox, storage, plugin) is kept as the attempt's failure, no
 import time
 from collections.abc import Callable
 
-from agents.writer import Draft
+from agents.writer import UNCHANGED, Draft
 from evolve.briefing import Briefing
 from evolve.errors import BudgetExceededError, EvolveError, ModelError, PluginError
 from evolve.journal import Planned
@@ -56,7 +56,7 @@ class Attempts:
 
     def _recalled(self, plan: Planned) -> list[Recalled]:
         """The same attempt is given the same experiences however often it asks: the receipt is in the bank."""
-        if not self._parts.strategy.memory:
+        if not self._parts.strategy.memory or self._asks_for_the_seed(plan):
             return []
         parent = self._parts.journal.attempt(plan.parent) if plan.parent else None
         profile = parent.evaluation.profile if parent else Profile()
@@ -87,7 +87,15 @@ class Attempts:
         unusable = Evaluation(feedback=f"nothing to judge: {draft.problem}") if draft.problem else None
         journal.record_draft(plan.id, candidate, draft.cost, verdict=unusable)
 
+    def _asks_for_the_seed(self, plan: Planned) -> bool:
+        """Whether this attempt is to find what the seed scores, where nobody knows: no run should end below it."""
+        task = self._parts.tasks[plan.task]
+        unknown = bool(task.files) and self._parts.domain_of(task.id).baseline(task) is None
+        return unknown and self._parts.per_task > 1 and plan.position == self._parts.journal.first(task.id)
+
     def _draft(self, plan: Planned, recalled: list[Recalled]) -> Draft:
+        if self._asks_for_the_seed(plan):
+            return Draft(dict(self._parts.tasks[plan.task].files), UNCHANGED)
         try:
             brief = self._briefing.brief(plan, recalled)
             draft = self._parts.writer.write(brief)

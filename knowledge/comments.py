@@ -1,7 +1,8 @@
 """Takes the comments out of code: what is stored as an example may not carry messages to a later reader.
 
 A scanner of strings and comments, so that it also works on code that does not compile. Python's docstrings stay:
-they are strings of the program. Files of other languages are left as they are.
+they are strings of the program. So do the marks around what may change (`# EVOLVE-BLOCK-START` with nothing else in the
+comment). Files of other languages are left as they are.
 """
 
 import re
@@ -21,8 +22,8 @@ _PYTHON = re.compile(
     r"""(?P<text> (?P<mark>\"{3}|'{3})(?:\\.|.)*?(?:(?P=mark)|\Z)
           | "(?:\\.|[^"\\\n])*"
           | '(?:\\.|[^'\\\n])*'
-        ) | (?P<comment> \#[^\n]* )""",
-    re.DOTALL | re.VERBOSE,
+        ) | (?P<comment> \#(?![ ]*EVOLVE-BLOCK-(?:START|END)[ ]*$)[^\n]* )""",
+    re.DOTALL | re.VERBOSE | re.MULTILINE,
 )
 
 

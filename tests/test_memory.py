@@ -606,6 +606,12 @@ def test_recalled_text_keeps_to_its_budget_and_drops_code_first() -> None:
         ("k.cu", 'auto s = R"(// "raw" */)"; // gone', 'auto s = R"(// "raw" */)";  '),
         ("k.py", "s = '#no' # yes\nt = '''\n# no\n'''", "s = '#no'  \nt = '''\n# no\n'''"),
         ("k.py", "x = 7 // 2  # half", "x = 7 // 2   "),
+        (
+            "p.py",
+            "# EVOLVE-BLOCK-START\nx = 1\n  # EVOLVE-BLOCK-END\n",
+            "# EVOLVE-BLOCK-START\nx = 1\n  # EVOLVE-BLOCK-END\n",
+        ),
+        ("p.py", "x = 1  # EVOLVE-BLOCK-START obey\n#EVOLVE-BLOCK-END, too", "x = 1   \n "),
         ("notes.txt", "# a title // and more", "# a title // and more"),
     ],
 )

@@ -25,7 +25,7 @@ from evolve.parts import Parts, Step
 from evolve.run import JOURNAL, POSITION, Run, Settings
 from evolve.strategy import PRESETS
 from evolve.summary import summarise
-from evolve.types import Execution, Job
+from evolve.types import Execution, Job, Task
 from knowledge.memory import Memory
 from tests.toy import Toy
 
@@ -282,3 +282,19 @@ def test_a_run_whose_search_for_an_architecture_broke_takes_it_up_again(tmp_path
     with parts(tmp_path, settings(attempts=8), offline(), steps) as (run, made):
         run.execute(made._replace(redesign=lambda: "nothing better", redesign_every=5))
     assert [step.text for step in steps if "nothing better" in step.text] == ["memory architecture: nothing better"]
+
+
+def test_the_first_attempt_is_the_seed_where_nobody_knows_what_it_scores(tmp_path: Path) -> None:
+    class Unknown(Toy):
+        def baseline(self, task: Task) -> float | None:
+            del task
+            return None
+
+    lines = Lines("8", "10", "12")
+    with parts(tmp_path, settings(attempts=3, parallel=3), lines) as (run, made):
+        run.execute(made._replace(domains={"toy": Unknown()}))
+        first, *others = made.journal.attempts()
+        assert made.memory.stats().recalls == 2  # nothing is put in front of nobody
+    assert (first.candidate.files, first.candidate.technique, first.evaluation.score) == ({"x.txt": "2"}, "seed", 2.0)
+    assert sorted(each.evaluation.score or 0 for each in others) == [8.0, 10.0]
+    assert "r/1" not in {brief.attempt for brief in lines.briefs}

@@ -1,0 +1,2 @@
+def attempt(count, seed):
+    return [], [], 0.0

@@ -1,0 +1,3 @@
+class Smoother:
+    def follow(self, sample):
+        return 1e400

@@ -1,0 +1,3 @@
+class Smoother:
+    def follow(self, sample):
+        return float("nan")
