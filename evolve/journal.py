@@ -356,6 +356,10 @@ class Journal:
             best[0]["first_feasible"] if best else None,
         )
 
+    def first(self, task: str) -> int:
+        """The position of the task's first attempt."""
+        return int(self._one("SELECT MIN(position) FROM attempts WHERE task=?", task)[0])
+
     def judged(self) -> int:
         return int(self._one("SELECT COUNT(evaluation) FROM attempts")[0])
 
@@ -481,6 +485,19 @@ class Journal:
     # --- plumbing
 
     @contextmanager
+    def as_of_now(self) -> Iterator[None]:
+        """Everything read within is of one moment, whatever the process that works on the run writes meanwhile.
+
+        Not for writing, and not within one another.
+        """
+        with self._lock, _storage_errors(self._path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock, _storage_errors(self._path):
             self._db.execute("BEGIN IMMEDIATE")
@@ -532,13 +549,14 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         raise UsageError(f"{path} was written by another version of evolve (format {version}, this one reads {SCHEMA})")
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise UsageError(f"the journal {path} is damaged ({verdict}); restore the file from a copy or start a new run")
+        raise _damaged(path, sqlite3.DatabaseError(verdict))
 
 
 def _damaged(path: Path, error: sqlite3.DatabaseError) -> UsageError | StorageError:
     if isinstance(error, sqlite3.OperationalError):
         return StorageError(f"the journal {path} cannot be used: {error}; is the disk full or the folder read-only?")
-    return UsageError(f"the journal {path} is damaged ({error}); restore the file from a copy or start a new run")
+    words = " ".join(str(error).split())
+    return UsageError(f"the journal {path} is damaged ({words}); restore the file from a copy or start a new run")
 
 
 @contextmanager

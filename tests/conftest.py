@@ -1,6 +1,7 @@
 """Sandboxes that tests share: one of each kind for the whole session."""
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,14 @@ def require_docker() -> None:
         if os.environ.get("EVOLVE_REQUIRE_DOCKER") == "1":
             pytest.fail(f"EVOLVE_REQUIRE_DOCKER=1, but {error}")
         pytest.skip(f"{error}: install docker.io and start dockerd, or set DOCKER_HOST")
+
+
+def require_browser() -> None:
+    """Skip without chromium; fail where it is required."""
+    if shutil.which("chromium") is None:
+        if os.environ.get("EVOLVE_REQUIRE_BROWSER") == "1":
+            pytest.fail("EVOLVE_REQUIRE_BROWSER=1, but there is no chromium")
+        pytest.skip("there is no chromium: install it to open reports in it")
 
 
 def open_kind(kind: str) -> DockerSandbox | ProcessSandbox:
