@@ -25,7 +25,7 @@ from evolve.journal import Journal
 from evolve.parts import Listener
 from evolve.plugins import Options, all_tasks, load_domains
 from evolve.roles import check_model
-from evolve.run import COMPLETE, JOURNAL, Run, Settings, new_name
+from evolve.run import COMPARED, COMPLETE, JOURNAL, Run, Settings, new_name
 from evolve.standings import Spent, Trial
 from evolve.strategy import PRESETS
 from evolve.strategy import preset as strategy
@@ -115,7 +115,7 @@ def asked_for(
     for model in dict.fromkeys(models):
         check_model(model, settings.ceilings, settings.keys)
     return Grid(
-        name=f"compare-{new_name()}",
+        name=f"{COMPARED}{new_name()}",
         arms=arms,
         seeds=tuple(range(seed, seed + seeds)),
         given=tuple(base for base in resolved if base != EMPTY),

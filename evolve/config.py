@@ -1,25 +1,29 @@
 """The one place that constructs things: from what was asked for to the parts of a run."""
 
+import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from evolve.budget import Budget, Ceilings
+from evolve.domain import Domain
 from evolve.errors import UsageError, found_at_the_start
 from evolve.home import home
 from evolve.journal import Journal
 from evolve.parts import Listener, Parts, Step
-from evolve.plugins import Options, all_tasks, load_domains, select
+from evolve.plugins import Options, absolute, load_domains, load_plugins, select
 from evolve.roles import OFFLINE, Roles, check_model, named_models, overrides
-from evolve.run import JOURNAL, Run, Settings, new_name
+from evolve.run import COMPARED, JOURNAL, Run, Settings, new_name
 from evolve.strategy import DEFAULT, Strategy
 from evolve.strategy import preset as strategy
+from evolve.types import Task
 from knowledge.architecture import DesignError, MemoryArchitecture
 from knowledge.charge import is_shipped
 from knowledge.design import Design, built
+from knowledge.embedding_models import MINILM, open_embedding
 from knowledge.upkeep import Upkeep
 from sandboxes import Isolation
 
@@ -29,6 +33,8 @@ REDESIGNS = 12
 """Children that a run breeds when it looks for a better memory architecture."""
 REDESIGN_SECONDS = 300.0
 """After which a run tries no other."""
+LAST = "last"
+"""Names the newest run."""
 SERVERS = ("http://", "https://")
 """How an address begins, where a folder could be given."""
 
@@ -41,20 +47,22 @@ def default_kb() -> Path:
     return home() / "kb"
 
 
-def find_run(name: str) -> Run:
-    """By id, by a prefix of it that is unique, or by folder. Raises UsageError."""
+def find_run(name: str = LAST) -> Run:
+    """By id, by a prefix of it that is unique, by folder, or the newest as `last`. Raises UsageError."""
     if Path(name).is_dir() and ("/" in name or name.startswith(".")):
         return Run.open(Path(name))
     within = runs_folder() / name.rpartition("-")[0].rpartition("-")[0] / name  # a run of a comparison
-    if name.startswith("compare-") and within.is_dir():
+    if name.startswith(COMPARED) and within.is_dir():
         return Run.open(within)
     known = [run.settings.run for run in all_runs()]
-    matches = [run for run in known if run.startswith(name)]
+    if not known:
+        raise UsageError(f"no run yet in {runs_folder()}; start one with `evolve run`")
+    matches = known[-1:] if name == LAST else [run for run in known if run.startswith(name)]
     if len(matches) == 1:
         return Run.open(runs_folder() / matches[0])
     if matches:
         raise UsageError(f"{name!r} fits several runs: {', '.join(matches[:8])}")
-    raise UsageError(f"there is no run {name!r} in {runs_folder()}; there are: {', '.join(known[-8:]) or 'none yet'}")
+    raise UsageError(f"there is no run {name!r} in {runs_folder()}; there are: {', '.join(known[-8:])}")
 
 
 def all_runs() -> list[Run]:
@@ -94,8 +102,11 @@ def new_settings(
     model = ",".join(named_models(model))
     if impossible := _impossible(parallel, meta_every, strategy(preset), inspects_with=model if inspect else ""):
         raise UsageError(impossible)
-    known = load_domains(domains, options)
-    chosen = tuple(select(all_tasks(known), tasks, tier))
+    files = [absolute(path) for path in domains]
+    plugins = load_plugins(files, options)
+    known = {name: plugin.domain for name, plugin in plugins.items()}
+    own = [name for name, plugin in plugins.items() if plugin.origin in files]
+    chosen = tuple(select(known, tasks or own, tier))
     overrides(prompts, known)
     return Settings(
         run=new_name(),
@@ -113,7 +124,7 @@ def new_settings(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         hold_out=chosen if hold_out else (),
         meta_every=meta_every,
-        domains=tuple(str(Path(file).resolve()) + ":" + name for file, _, name in (d.rpartition(":") for d in domains)),
+        domains=tuple(files),
         options=options or {},
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         version=version("evolve-foundry"),
@@ -141,26 +152,19 @@ def _absolute(path: str) -> str:
 def assemble(
     settings: Settings, listen: Listener, run: Run | None = None, *, runs: Path | None = None
 ) -> Iterator[tuple[Run, Parts]]:
-    """The parts of a run, open; a new folder is made only once everything else has been found to work.
+    """The parts of a run, open; a folder is made, or more given to `run`, only once all else has been found to work.
 
     `runs`: where that folder is made, the user's own without.
     Raises UsageError or InfrastructureError, each with one sentence.
     """
     with ExitStack() as stack:
         with found_at_the_start():
-            domains = load_domains(settings.domains, settings.options)
-            tasks = select(all_tasks(domains), settings.tasks, None)
-            if warning := check_model(settings.model, settings.ceilings, settings.keys):
-                listen(Step("wait", text=warning))
-            asked = [domains[name] for name in sorted({task.domain for task in tasks.values()})]
-            if reason := next(filter(None, (domain.missing() for domain in asked)), ""):
-                raise UsageError(reason)
-            needs = frozenset().union(*(domain.needs for domain in asked))
-            sandbox = stack.enter_context(open_sandbox(settings.sandbox, parallel=settings.parallel, needs=needs))
+            domains, tasks = usable(settings, listen)
+            sandbox = stack.enter_context(_sandbox_for(settings, domains, tasks))
             memory = stack.enter_context(open_kb(settings.kb, settings.embedding))
             if strategy(settings.preset).memory:
                 memory.ready()
-            run = run or Run.create(runs or runs_folder(), settings)
+            run = run.extended(settings.ceilings) if run else Run.create(runs or runs_folder(), settings)
             stack.enter_context(run.locked())
             journal = Journal.open(run.folder / JOURNAL, create=not (run.folder / JOURNAL).exists())
             stack.callback(journal.close)
@@ -169,6 +173,52 @@ def assemble(
                 journal.record_fact(KB_CHANGE, str(memory.change))
             roles = Roles(settings, domains, journal, Budget(settings.ceilings, journal), listen)
         yield run, roles.parts(tasks, sandbox, memory, lambda: _redesigned(memory, settings.seed))
+
+
+def usable(settings: Settings, listen: Listener) -> tuple[dict[str, Domain], dict[str, Task]]:
+    """The domains, and the tasks to be worked on, once models and machine are known to suit them.
+
+    Raises UsageError with what is missing. Asks no model, opens no sandbox.
+    """
+    domains = load_domains(settings.domains, settings.options)
+    tasks = select(domains, settings.tasks, None)
+    if warning := check_model(settings.model, settings.ceilings, settings.keys):
+        listen(Step("wait", text=warning))
+    if reason := next(filter(None, (domain.missing() for domain in _asked(domains, tasks))), ""):
+        raise UsageError(reason)
+    return domains, tasks
+
+
+def rehearse(settings: Settings, listen: Listener) -> str:
+    """Find what a run needs and write nothing: the name of the sandbox that it would work in.
+
+    Raises UsageError as `assemble` would, but for what only a knowledge base that is opened can tell.
+    """
+    with found_at_the_start():
+        for folder in (runs_folder(), base_folder(settings.kb)):
+            _must_be_writable(folder)
+        if settings.embedding != MINILM:  # which would be downloaded
+            open_embedding(settings.embedding)
+        domains, tasks = usable(settings, listen)
+        with _sandbox_for(settings, domains, tasks) as sandbox:
+            return sandbox.name
+
+
+def _must_be_writable(folder: Path) -> None:
+    """Also where it would have to be made first. Raises UsageError."""
+    there = next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "read-only" if there.is_dir() else "no folder"
+        raise UsageError(f"{folder} cannot be written: {there} is {what}; name another (EVOLVE_HOME, --kb)")
+
+
+def _asked(domains: Mapping[str, Domain], tasks: Mapping[str, Task]) -> list[Domain]:
+    return [domains[name] for name in sorted({task.domain for task in tasks.values()})]
+
+
+def _sandbox_for(settings: Settings, domains: Mapping[str, Domain], tasks: Mapping[str, Task]) -> Isolation:
+    needs = frozenset[str]().union(*(domain.needs for domain in _asked(domains, tasks)))
+    return open_sandbox(settings.sandbox, parallel=settings.parallel, needs=needs)
 
 
 def _redesigned(memory: Upkeep, seed: int) -> str:

@@ -26,10 +26,10 @@ from evolve.domain import Domain
 from evolve.errors import BudgetExceededError, ModelError, ReplayError, SandboxError, UsageError
 from evolve.journal import Journal, Planned
 from evolve.parts import Parts, Step
-from evolve.plugins import all_tasks, load_domains, select
+from evolve.plugins import load_domains, select
 from evolve.provider import Price
 from evolve.roles import Roles
-from evolve.run import COMPLETE, JOURNAL, Run, Settings
+from evolve.run import COMPLETE, EXTENDED, JOURNAL, Run, Settings
 from evolve.strategy import preset
 from evolve.types import Attempt, Candidate, Completion, Cost, Evaluation, Execution, Job, Prompt, Recalled
 from knowledge.past import Past, as_it_was
@@ -96,6 +96,11 @@ def _must_be_replayable(settings: Settings, recorded: Journal) -> None:
             f"run {settings.run} looked for better memory architectures (--meta-every), and what that search found "
             "is not recorded; a run without it can be replayed"
         )
+    if recorded.facts(EXTENDED):
+        raise UsageError(
+            f"run {settings.run} was given more while it was going on (evolve resume with another ceiling): part of it "
+            "was decided under other ceilings than the rest; a run that was never given more can be replayed"
+        )
     if not recorded.fact(KB_CHANGE):
         raise UsageError(
             f"run {settings.run} does not say where its knowledge base stood when it began: an earlier version "
@@ -143,7 +148,7 @@ def _opened(run: Run, recorded: Journal) -> "Iterator[Retold]":
 def _parts(settings: Settings, book: "Retold", memory: "Remembering", cassette: Cassette) -> Parts:
     """Those of `evolve.config.assemble`, but for what would ask or run something."""
     domains = load_domains(settings.domains, settings.options)
-    tasks = select(all_tasks(domains), settings.tasks, None)
+    tasks = select(domains, settings.tasks, None)
     return Recorded(settings, domains, book, cassette).parts(tasks, NoSandbox(), memory)
 
 

@@ -11,7 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from evolve.budget import Ceilings
 from evolve.checkpoint import open_checkpointer, prune
 from evolve.errors import StorageError, UsageError, found_at_the_start
+from evolve.journal import Journal
 from evolve.orchestrator import Orchestrator
 from evolve.parts import Parts, Step
 from evolve.strategy import DEFAULT
@@ -32,8 +33,13 @@ SETTINGS = "run.json"
 JOURNAL = "journal.db"
 POSITION = "position.db"
 
+EXTENDED = "extended/"
+"""Before a number of attempts, in the journal's facts: the ceilings that held until then."""
+COMPARED = "compare-"
+"""How the names of comparisons, and of their runs, begin."""
 COMPLETE = "complete"
 FAILED = "failed"
+INTERRUPTED = "interrupted"
 STEPS_PER_ATTEMPT = 8
 """Supersteps of the graph that one attempt may take, reflections included."""
 
@@ -107,10 +113,35 @@ class Run:
             raise UsageError(f"{path} is damaged: {_first(error)}; see `evolve runs`") from error
         return cls(folder, settings)
 
+    def extended(self, ceilings: Ceilings) -> "Run":
+        """The run under these ceilings, on disk too; what held until now is noted in its journal.
+
+        Raises UsageError for a ceiling below the old one, for a run of a comparison, whose runs have one budget, and
+        while another process works on the run.
+        """
+        if ceilings == self.settings.ceilings:
+            return self
+        if self.settings.run.startswith(COMPARED):
+            raise UsageError(f"run {self.settings.run} is part of a comparison, and all of its runs have one budget")
+        run = Run(self.folder, self.settings.model_copy(update={"ceilings": ceilings.validated()}))
+        with self.locked():
+            old = Run.open(self.folder).settings.ceilings  # another may have given more since we looked
+            _not_below(old, ceilings)
+            if (self.folder / JOURNAL).exists():  # else nothing was decided under the old ones
+                with closing(Journal.open(self.folder / JOURNAL)) as journal:
+                    journal.record_fact(f"{EXTENDED}{journal.judged()}", old.model_dump_json())
+                    journal.record_fact("status", INTERRUPTED)  # until it has met its new end
+            save_files(self.folder, {SETTINGS: run.settings.model_dump_json(indent=2) + "\n"})
+        return run
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Raises UsageError while another process works on the run."""
-        with (self.folder / ".lock").open("a+") as file:
+        """Raises UsageError while another process works on the run, StorageError where its folder is read-only."""
+        try:
+            lock = (self.folder / ".lock").open("a+")
+        except OSError as error:
+            raise StorageError(f"the run folder {self.folder} cannot be written: {error.strerror}") from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -163,6 +194,13 @@ class Run:
 
     def best_folder(self, task: str) -> Path:
         return self.folder / "best" / task.replace("/", "-")
+
+
+def _not_below(old: Ceilings, new: Ceilings) -> None:
+    for name, value in new:
+        before = getattr(old, name)
+        if before is not None and (value is None or value < before):
+            raise UsageError(f"--{name} {value} is less than the {before} that the run has; give more")
 
 
 def save_files(folder: Path, files: Mapping[str, str]) -> list[Path]:

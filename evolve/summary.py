@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evolve.journal import Journal
-from evolve.run import Run
+from evolve.run import INTERRUPTED, Run
 from evolve.types import Attempt, Cost, Evaluation
 
 KERNELBENCH = "kernelbench/"
@@ -100,7 +100,7 @@ def summarise(run: Run, journal: Journal) -> Summary:
         attempts=journal.judged(),
         seconds=float(journal.fact("seconds", "0")),
         cost=journal.spent(),
-        status=journal.fact("status", "interrupted"),
+        status=journal.fact("status", INTERRUPTED),
         stopped=journal.fact("stopped"),
         tasks=tuple(_task(run, journal, task) for task in run.settings.tasks),
     )

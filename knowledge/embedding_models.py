@@ -16,6 +16,8 @@ SAME = 0.999
 """Cosine of a text's vector with the one that the same weights gave it elsewhere, at least. On MiniLM 16-bit floats
 cost it up to 0.00004 and 8-bit weights 0.0004; vectors of another model have nothing in common."""
 
+MINILM = "minilm"
+
 
 def open_embedding(name: str) -> Embedding:
     """`hash` (also ""), `minilm` or `litellm:MODEL`.
@@ -25,7 +27,7 @@ def open_embedding(name: str) -> Embedding:
     """
     if name in {"", "hash"}:
         return HashEmbedding()
-    if name == "minilm":
+    if name == MINILM:
         return MiniLM()
     kind, _, model = name.partition(":")
     if kind == "litellm" and model:

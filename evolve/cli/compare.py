@@ -1,22 +1,25 @@
 """`evolve compare`: strategies, models and knowledge bases side by side, with what can be said and what cannot."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli import options
+from evolve.cli.checkouts import Checkout, Level, Problems, Shrink, problem_set
 from evolve.cli.interrupting import INTERRUPTED
-from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
-from evolve.cli.output import print_json
-from evolve.cli.running import Json, kernel_target
+from evolve.cli.options import Json
+from evolve.cli.output import print_json, teller
+from evolve.cli.running import kernel_target
 from evolve.errors import EvolveError, UsageError
 
 if TYPE_CHECKING:
     from evolve.compare import Cell, Comparison, Result
     from evolve.parts import Step
 
-STAYS = ("resume", "out", "json")
+STAYS = ("resume", "out", "quiet", "json")
 """What may be said again when a comparison goes on."""
 
 
@@ -26,10 +29,8 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     context: typer.Context,
-    tasks: Annotated[
-        list[str] | None, typer.Argument(help="Task ids, `evolve tasks` lists them; all when none.")
-    ] = None,
-    tier: Annotated[int | None, typer.Option(help="Only tasks of this tier.")] = None,
+    tasks: options.Tasks = None,
+    tier: options.Tier = None,
     preset: Annotated[str, typer.Option(metavar="A,B,…", help="Strategies.")] = "evokernel,refine,best-of-n",
     model: Annotated[str, typer.Option(metavar="A,B,…", help="Models, each by itself.")] = "offline",
     kb: Annotated[
@@ -41,19 +42,20 @@ def compare(
     minutes: Annotated[float | None, typer.Option(help="Ceiling of working time of each run.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens of each run.")] = None,
     usd: Annotated[float | None, typer.Option(help="Ceiling of dollars of each run.")] = None,
-    parallel: Annotated[int, typer.Option(help="Attempts in flight at once.")] = 2,
-    sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
-    hold_out: Annotated[bool, typer.Option("--hold-out", help="Recall nothing learnt on these tasks before.")] = False,
-    prompts: Annotated[str, typer.Option(help="Folder of prompt templates that replace ours of the same name.")] = "",
-    keys: Annotated[str, typer.Option(help="File of NAME=VALUE lines with the keys of providers.")] = "",
-    domain: Annotated[list[str] | None, typer.Option(help="A domain of your own: path/to/file.py:Class.")] = None,
-    target: Annotated[str, typer.Option(help="What kernels are written in, as in `evolve run`.")] = "c",
+    parallel: options.Parallel = 2,
+    sandbox: options.Sandbox = "auto",
+    hold_out: options.HoldOut = False,
+    prompts: options.Prompts = "",
+    keys: options.Keys = "",
+    domain: options.Domains = None,
+    target: options.Target = "c",
     path: Checkout = None,
     level: Level = 1,
     problems: Problems = "",
     shrink: Shrink = True,
     resume: Annotated[str, typer.Option(metavar="NAME", help="Go on with this comparison; nothing is run twice.")] = "",
     out: Annotated[Path | None, typer.Option(metavar="FILE.md", help="The table as Markdown.")] = None,
+    quiet: options.Quiet = False,
     json: Json = False,
 ) -> None:
     """Run every preset with every model on the same tasks and budget, and say what differs and how surely.
@@ -88,7 +90,7 @@ def compare(
         )
         comparison = Comparison.create(grid)
     with comparison.locked():
-        _executed(comparison, out, json=json)
+        _executed(comparison, out, quiet=quiet, json=json)
 
 
 def _names(words: str) -> list[str]:
@@ -105,17 +107,15 @@ def _writable(out: Path | None) -> None:
 def _nothing_else(context: typer.Context, name: str) -> None:
     """Raises UsageError for arguments that would make another comparison of it."""
     names = [each.name for each in context.command.params if each.name and each.name not in STAYS]
-    sources = {each: context.get_parameter_source(each) for each in names}
-    said = [each for each, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if said:
+    if said := options.said(context, *names):
         shown = ", ".join("TASKS" if given == "tasks" else f"--{given.replace('_', '-')}" for given in said)
         raise UsageError(f"{shown} does not go with --resume: {name} keeps to what it was asked at first")
 
 
-def _executed(comparison: "Comparison", out: Path | None, *, json: bool) -> None:
+def _executed(comparison: "Comparison", out: Path | None, *, quiet: bool, json: bool) -> None:
     again = f"nothing that had finished is lost: evolve compare --resume {comparison.grid.name}\n"
     try:
-        _work(comparison)
+        _work(comparison, teller(quiet=quiet))
     except KeyboardInterrupt:
         sys.stderr.write(f"evolve: interrupted; {again}")
         _tell(comparison, out, json=json)
@@ -127,22 +127,21 @@ def _executed(comparison: "Comparison", out: Path | None, *, json: bool) -> None
     _tell(comparison, out, json=json)
 
 
-def _work(comparison: "Comparison") -> None:
+def _work(comparison: "Comparison", say: Callable[[str], None]) -> None:
     grid, cells = comparison.grid, comparison.cells()
-    sys.stderr.write(
+    say(
         f"comparison {grid.name}: {len(grid.arms)} arm(s) x {len(grid.seeds)} seed(s), {len(grid.settings.tasks)} "
-        f"task(s), {grid.settings.ceilings.attempts} attempts each\n"
+        f"task(s), {grid.settings.ceilings.attempts} attempts each"
     )
+
+    def listen(step: "Step") -> None:
+        if step.phase == "wait" and step.text:
+            say(step.text)
+
     for place, cell in enumerate(cells, start=1):
         if comparison.result(cell) is None:
-            result = comparison.work(cell, _waiting)
-            sys.stderr.write(f"[{place}/{len(cells)}] {_got(cell, result)}\n")
-            sys.stderr.flush()
-
-
-def _waiting(step: "Step") -> None:
-    if step.phase == "wait" and step.text:
-        sys.stderr.write(f"{step.text}\n")
+            result = comparison.work(cell, listen)
+            say(f"[{place}/{len(cells)}] {_got(cell, result)}")
 
 
 def _got(cell: "Cell", result: "Result") -> str:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
+from evolve.cli import completing
+from evolve.cli.checkouts import Checkout, Level, Problems, Shrink, problem_set
+from evolve.cli.options import Domains, Json, Target
+from evolve.cli.options import Sandbox as Sandboxed
 from evolve.cli.output import interval, print_json, print_table, score_of
-from evolve.cli.running import Json, kernel_target, tell_refused
+from evolve.cli.running import kernel_target, tell_refused
 from evolve.errors import UsageError, found_at_the_start
 
 if TYPE_CHECKING:
@@ -29,12 +32,17 @@ def register(app: typer.Typer) -> None:
 
 
 def tasks(
-    path: Checkout = None, level: Level = 1, problems: Problems = "", shrink: Shrink = True, json: Json = False
+    domain: Domains = None,
+    path: Checkout = None,
+    level: Level = 1,
+    problems: Problems = "",
+    shrink: Shrink = True,
+    json: Json = False,
 ) -> None:
     """List the tasks of every installed domain."""
     from evolve.plugins import all_tasks, load_domains
 
-    domains = load_domains(options=problem_set([], path, level, problems, shrink=shrink))
+    domains = load_domains(domain or [], problem_set([], path, level, problems, shrink=shrink))
     found = all_tasks(domains).values()
     tell_refused(domains)
     if json:
@@ -51,12 +59,13 @@ def _heading(task: "Task") -> str:
 
 def judge(
     file: Annotated[Path, typer.Argument(help="The candidate.")],
-    task: Annotated[str, typer.Option(help="Task id; `evolve tasks` lists them.")],
-    sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
+    task: Annotated[str, typer.Option(help="Task id; `evolve tasks` lists them.", autocompletion=completing.tasks)],
+    sandbox: Sandboxed = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="Explain it: instructions, caches, counters.")] = False,
     parts: Annotated[str, typer.Option(help="Of the profile, such as mix,cachegrind; all without.")] = "",
     peers: Annotated[bool, typer.Option("--peers", help="Time it beside the seed, numpy and torch.")] = False,
-    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda, triton or mojo.")] = "c",
+    domain: Domains = None,
+    target: Target = "c",
     path: Checkout = None,
     level: Level = 1,
     problems: Problems = "",
@@ -65,21 +74,21 @@ def judge(
 ) -> None:
     """Judge one file: gates, score with its interval, profile and feedback. No run, nothing is learnt."""
     from evolve.config import open_sandbox
-    from evolve.plugins import all_tasks, load_domains, select
+    from evolve.plugins import load_domains, select
     from evolve.types import Candidate
 
     options = kernel_target(target) | problem_set([task], path, level, problems, shrink=shrink)
-    domains = load_domains(options=options)
-    chosen = next(iter(select(all_tasks(domains), [task], None).values()))
+    domains = load_domains(domain or [], options)
+    chosen = next(iter(select(domains, [task], None).values()))
     name = next(iter(chosen.files)) if len(chosen.files) == 1 else file.name
     candidate = Candidate(files={name: _text(file)})
-    domain = domains[chosen.domain]
-    explaining = _explaining(domain, parts) if profile or parts else None
-    comparing = _comparing(domain) if peers else None
+    judging = domains[chosen.domain]
+    explaining = _explaining(judging, parts) if profile or parts else None
+    comparing = _comparing(judging) if peers else None
     sections: dict[str, Section] = {}
-    with open_sandbox(sandbox, needs=domain.needs) as opened:
+    with open_sandbox(sandbox, needs=judging.needs) as opened:
         with found_at_the_start():
-            verdict = domain.evaluate(chosen, candidate, opened)
+            verdict = judging.evaluate(chosen, candidate, opened)
         if explaining and verdict.feasible:
             sections["profile"] = explaining(chosen, candidate, verdict, opened)
         if comparing and verdict.feasible:
@@ -101,6 +110,8 @@ def judge(
         sys.stdout.write(f"{gates}\n")
         if verdict.feasible:
             sys.stdout.write(f"{score_of(verdict)} ({interval(verdict.interval)}) in {opened.name}\n")
+        if verdict.metrics.get("trusting"):
+            sys.stdout.write("trusting: the program ran together with its evaluator and could have forged this\n")
         sys.stdout.write(f"{verdict.feedback.rstrip()}\n")
         sys.stdout.writelines(f"\n{section.text}\n" for section in sections.values())
     raise typer.Exit(FEASIBLE if verdict.feasible else INFEASIBLE)

@@ -3,6 +3,7 @@
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evolve.cli.kb.options import opened
@@ -16,23 +17,33 @@ if TYPE_CHECKING:
 CHILDREN = 24
 
 
-def live(*, kb: str, children: int | None, minutes: float | None, seed: int | None, json: bool) -> int:
+def live(
+    tell: Callable[[str], None],
+    *,
+    kb: str,
+    children: int | None,
+    minutes: float | None,
+    seed: int | None,
+    json: bool,
+) -> int:
     """The exit code: 0 where a better architecture was put in charge, 1 where none was."""
     from evolve.meta.live import evolve_base
 
     drawn = secrets.randbelow(1_000_000) if seed is None else seed
     deadline = time.monotonic() + minutes * 60 if minutes else None
     with opened(kb) as memory:
-        decision = evolve_base(memory, children=children or CHILDREN, deadline=deadline, seed=drawn, listen=_say)
+        decision = evolve_base(
+            memory,
+            children=children or CHILDREN,
+            deadline=deadline,
+            seed=drawn,
+            listen=lambda line: tell(in_line(line)),
+        )
     if json:
         print_json({"seed": drawn, **decision.model_dump()})
     else:
         _print(decision)
     return SOLVED if decision.installed else UNSOLVED
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{in_line(line)}\n")
 
 
 def _print(decision: "Decision") -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evolve.cli import transfer
-from evolve.cli.kb.telling import many, plain
-from evolve.cli.output import number, print_json, print_table
-from evolve.cli.running import Json
+from evolve.cli import completing, transfer
+from evolve.cli.kb.telling import many
+from evolve.cli.options import Json
+from evolve.cli.output import number, plain, print_json, print_table
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,11 @@ def _defaults(params: "dict[str, Param] | Any") -> str:
 def bench(
     architectures: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARCH]…", help="Names that `list` shows, or files with a module; all names without."),
+        typer.Argument(
+            metavar="[ARCH]…",
+            help="Names that `list` shows, or files with a module; all names without.",
+            autocompletion=completing.architectures,
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Conversations in LoCoMo's format; made-up ones without.", metavar="FILE")

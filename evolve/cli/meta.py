@@ -1,18 +1,20 @@
 """`evolve meta`: memory architectures evolve; what comes out is measured once on conversations it never met."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evolve.cli import options
 from evolve.cli.interrupting import INTERRUPTED
 from evolve.cli.kb.options import Base
 from evolve.cli.living import live as evolve_live
-from evolve.cli.output import number, print_json, print_table
-from evolve.cli.running import SOLVED, UNSOLVED, Json
+from evolve.cli.options import Json
+from evolve.cli.output import number, print_json, print_table, teller
+from evolve.cli.running import SOLVED, UNSOLVED
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def meta(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Option(help="Conversations in LoCoMo's format; made-up ones without.", metavar="FILE")
     ] = None,
@@ -43,12 +46,13 @@ def meta(
     tokens: Annotated[int | None, typer.Option(help="Ceiling of the model's tokens.")] = None,
     usd: Annotated[float | None, typer.Option(help="Ceiling of the model's dollars.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
-    sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
+    sandbox: options.Sandbox = "auto",
     resume: Annotated[str, typer.Option(help="Go on with this run instead; it keeps to what it was asked.")] = "",
     live: Annotated[
         bool, typer.Option("--live", help="On a knowledge base's own history; a better one is put in charge.")
     ] = False,
     kb: Base = "",
+    quiet: options.Quiet = False,
     json: Json = False,
 ) -> None:
     """Evolve memory architectures: from the seeds, by recombination, blending and tuning, or written by a model.
@@ -58,18 +62,19 @@ def meta(
     from evolve.meta.run import Run
     from evolve.roles import OFFLINE
 
+    tell = teller(quiet=quiet)
     _allowing(minutes=minutes, children=children, tokens=tokens, usd=usd)
     if live:
-        _alone(data=data, resume=resume, model=model != OFFLINE, tokens=tokens, usd=usd)
-        raise typer.Exit(evolve_live(kb=kb, children=children, minutes=minutes, seed=seed, json=json))
-    if kb:
+        _alone(options.said(context, "data", "resume", *(["model"] if model != OFFLINE else []), "tokens", "usd"))
+        raise typer.Exit(evolve_live(tell, kb=kb, children=children, minutes=minutes, seed=seed, json=json))
+    if options.said(context, "kb"):
         raise UsageError("--kb goes with --live; without it memories evolve on conversations")
 
     run = Run.open(resume) if resume else None
     try:
         if run is None:
             run = Run.create(_asked(data, model, minutes, children, tokens, usd, seed, sandbox))
-        with _working(run) as report:
+        with _working(run, tell) as report:
             raise typer.Exit(_told(run, report, json=json))
     except KeyboardInterrupt:
         again = f"evolve meta --resume {run.settings.run}" if run else "start again"
@@ -84,10 +89,11 @@ def _allowing(**ceilings: float | None) -> None:
             raise UsageError(f"--{name} is {value:g}, which allows nothing at all; give a number above zero")
 
 
-def _alone(**others: object) -> None:
+def _alone(others: list[str]) -> None:
     """Raises UsageError for what does not go with --live."""
-    if given := [f"--{name}" for name, value in others.items() if value]:
-        raise UsageError(f"{', '.join(given)} does not go with --live, which works offline on a base's own history")
+    if others:
+        given = ", ".join(f"--{name}" for name in others)
+        raise UsageError(f"{given} does not go with --live, which works offline on a base's own history")
 
 
 def _asked(
@@ -137,7 +143,7 @@ def _exams(data: str, seed: int) -> "list[Exam]":
 
 
 @contextmanager
-def _working(run: "Run") -> "Iterator[Report]":
+def _working(run: "Run", tell: Callable[[str], None]) -> "Iterator[Report]":
     """Composes the parts, and works until a budget ends it."""
     from evolve.config import open_sandbox
     from evolve.meta.evaluating import Evaluator, Judges
@@ -171,10 +177,10 @@ def _working(run: "Run") -> "Iterator[Report]":
             seed=asked.seed,
             children=asked.children,
             parallel=WORKERS,
-            architect=_architect(asked.model, box, journal, budget),
-            listen=_say,
+            architect=_architect(asked.model, box, journal, budget, tell),
+            listen=tell,
         )
-        _say(f"run {asked.run}: {len(exams)} conversations, model {asked.model}, {box.name}, seed {asked.seed}")
+        tell(f"run {asked.run}: {len(exams)} conversations, model {asked.model}, {box.name}, seed {asked.seed}")
         search.run()
         yield reported(search, splits, evaluator)
 
@@ -186,7 +192,9 @@ def _budget(asked: "Settings", journal: "Journal") -> "Budget":
     return Budget(Ceilings(attempts=0, minutes=asked.minutes, tokens=asked.tokens, usd=asked.usd), journal)
 
 
-def _architect(model: str, box: "Isolation", journal: "Journal", budget: "Budget") -> "Architect | None":
+def _architect(
+    model: str, box: "Isolation", journal: "Journal", budget: "Budget", tell: Callable[[str], None]
+) -> "Architect | None":
     from evolve.roles import OFFLINE
 
     if model == OFFLINE:
@@ -195,11 +203,7 @@ def _architect(model: str, box: "Isolation", journal: "Journal", budget: "Budget
     from evolve.meta.architect import Diagnosing
     from evolve.roles import metered
 
-    return Diagnosing(Writer(metered(model, journal, budget, _say)), box)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    return Diagnosing(Writer(metered(model, journal, budget, tell)), box)
 
 
 def _told(run: "Run", report: "Report", *, json: bool) -> int:

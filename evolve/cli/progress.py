@@ -4,64 +4,76 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
-from evolve.cli.output import number, score_of
+from evolve.cli.board import Board, Row
+from evolve.cli.output import plain, score_of
 from evolve.parts import Parts, Step
-from evolve.types import Evaluation
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
     from rich.live import Live
-    from rich.table import Table
 
-
-class Row(NamedTuple):
-    stage: str = "draft"
-    attempts: int = 0
-    best: Evaluation | None = None
-    phase: str = ""
+MINUTE = 60.0
+TELLING = 3
+"""Attempts after which it is said how long the others will take."""
 
 
 class Progress:
-    """A listener for a run: give `listen` to the run, then `watch` its parts. Safe from several threads."""
+    """A listener for a run: give `listen` to the run, then `watch` its parts. Safe from several threads.
 
-    def __init__(self) -> None:
+    `quiet`: nothing but warnings from before the work begins. `console`: the terminal, stderr without.
+    """
+
+    def __init__(self, *, quiet: bool = False, console: "Console | None" = None) -> None:
+        self._quiet = quiet
+        self._console = console
         self._parts: Parts | None = None
         self._rows: dict[str, Row] = {}
         self._live: Live | None = None
         self._lock = threading.Lock()
         self._note = ""
+        self._began = (0, 0.0)
+        """Attempts and seconds that were behind when the watch began."""
 
     def watch(self, parts: Parts) -> None:
         self._parts = parts
-        self._rows = {task: self._row(task, "") for task in parts.tasks}
-        self._refresh()
+        self._rows = {task: self._row(task) for task in parts.tasks}
+        self._began = (self._attempts, parts.budget.seconds)
 
     def listen(self, step: Step) -> None:
         with self._lock:
-            self._note = step.text if step.phase == "wait" else ""
-            if step.phase == "wait":
-                self._line(step.text)
-            if step.phase == "reflect" and step.text:
-                self._line(step.text)
-            if step.plan is None or self._parts is None:
+            if self._quiet and self._parts is not None:
+                return
+            self._notice(step)
+            if step.plan is None or self._parts is None or step.phase == "wait":
                 return
             task = step.plan.task
             if step.phase == "learn":
-                self._rows[task] = self._row(task, "")
+                self._rows[task] = self._row(task)
                 self._line(self._told(step))
             else:
                 self._rows[task] = self._rows[task]._replace(phase=f"{step.phase} #{step.plan.position}")
                 if step.phase == "confirm":
-                    self._line(f"{task}: re-measuring the best in a fresh sandbox")
-            self._refresh()
+                    self._line(f"{task}: re-measuring attempt {step.plan.position} in a fresh sandbox")
 
-    def _row(self, task: str, phase: str) -> Row:
+    def _notice(self, step: Step) -> None:
+        """A wait is told once, and stands until something was answered."""
+        if step.phase == "wait":
+            if step.text != self._note:
+                self._line(step.text)
+            self._note = step.text
+        elif step.phase in {"judge", "learn"}:
+            self._note = ""
+        elif step.phase == "reflect":
+            self._line(step.text)
+
+    def _row(self, task: str) -> Row:
         if self._parts is None:
             return Row()
         journal = self._parts.journal
         standing, best = journal.standing(task), journal.best(task)
-        return Row("refine" if best else "draft", standing.judged, best.evaluation if best else None, phase)
+        return Row("refine" if best else "draft", standing.judged, best.evaluation if best else None)
 
     def _told(self, step: Step) -> str:
         """One attempt in one line."""
@@ -73,21 +85,32 @@ class Progress:
         verdict = attempt.evaluation
         outcome = score_of(verdict) if verdict.feasible else verdict.feedback.strip().partition("\n")[0][:90]
         mark = "  <- best" if step.text else ""
-        total = self._parts.per_task * len(self._parts.tasks)
         return (
-            f"[{attempt.position}/{total}] {step.plan.task} {step.plan.stage}: "
+            f"[{attempt.position}/{self._total}] {step.plan.task} {step.plan.stage}: "
             f"{attempt.candidate.technique or 'no technique named'}: {outcome}{mark}"
         )
+
+    @property
+    def _attempts(self) -> int:
+        return sum(row.attempts for row in self._rows.values())
+
+    @property
+    def _total(self) -> int:
+        return self._parts.per_task * len(self._parts.tasks) if self._parts else 0
 
     # --- showing
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if not self._quiet and (self._console or sys.stderr.isatty()):
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
-            self._live.__enter__()
+            console = self._console or Console(stderr=True)
+            if console.is_interactive:  # a dumb terminal cannot go back to a line
+                self._live = Live(
+                    get_renderable=lambda: self.board(console), console=console, refresh_per_second=4, transient=True
+                )
+                self._live.__enter__()
         return self
 
     def __exit__(
@@ -99,37 +122,34 @@ class Progress:
 
     def _line(self, text: str) -> None:
         if self._live is None and text:
-            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {plain(text)}\n")
             sys.stderr.flush()
 
-    def _refresh(self) -> None:
-        if self._live:
-            self._live.update(self._table())
-
-    def _table(self) -> "Table":
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, caption=self._caption(), caption_justify="left")
-        for name in ("task", "stage", "best ms", "score", "attempts", "now"):
-            table.add_column(name)
+    def board(self, console: "Console") -> "RenderableType":
+        """What there is to see now, on so large a terminal; one line is left for the cursor."""
         per_task = self._parts.per_task if self._parts else 0
-        for task, row in self._rows.items():
-            best_ms = number(row.best.metrics.get("best_ms")) if row.best else "–"
-            table.add_row(task, row.stage, best_ms, score_of(row.best), f"{row.attempts}/{per_task}", row.phase)
-        return table
+        return Board(self._rows, per_task, self._totals(), self._note).drawn(console.width, console.height - 1)
 
-    def _caption(self) -> str:
+    def _totals(self) -> list[str]:
         if self._parts is None:
-            return ""
+            return []
         budget = self._parts.budget
         spent, left = budget.spent, budget.seconds_left()
-        tokens = spent.prompt_tokens + spent.completion_tokens
-        parts = [f"{budget.seconds:.0f} s"]
-        if left is not None:
-            parts.append(f"{left:.0f} s left")
-        if tokens:
-            parts.append(f"{tokens} tokens")
-            parts.append(f"${spent.usd:.4f}" if spent.usd_known else "price unknown")
-        if self._note:
-            parts.append(self._note)
-        return " · ".join(parts)
+        solved = sum(row.best is not None for row in self._rows.values())
+        totals = [
+            f"attempt {self._attempts} of {self._total}",
+            f"{solved} of {len(self._rows)} solved",
+            f"{budget.seconds:.0f} s" + ("" if left is None else f", {left:.0f} s left"),
+        ]
+        if tokens := spent.prompt_tokens + spent.completion_tokens:
+            totals += [f"{tokens:,} tokens", f"${spent.usd:.4f}" if spent.usd_known else "price unknown"]
+        return totals + self._outlook(budget.seconds, left)
+
+    def _outlook(self, seconds: float, left: float | None) -> list[str]:
+        """How long the other attempts will take, if they go on like those that were watched."""
+        behind, before = self._began
+        if (done := self._attempts - behind) < TELLING:
+            return []
+        more = (self._total - self._attempts) * (seconds - before) / done
+        more = more if left is None else min(more, left)
+        return [f"about {more / MINUTE:.0f} min more" if more >= MINUTE else "less than a minute more"]

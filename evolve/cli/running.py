@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli import options
+from evolve.cli.checkouts import Checkout, Level, Problems, Shrink, problem_set
 from evolve.cli.interrupting import INTERRUPTED, interruptible
-from evolve.cli.kernelbench import Checkout, Level, Problems, Shrink, problem_set
-from evolve.cli.output import number, print_json, print_summary, print_table, score_of
-from evolve.errors import UsageError
+from evolve.cli.options import Json
+from evolve.cli.output import number, plain, print_json, print_summary, print_table, score_of, teller
+from evolve.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 SOLVED, UNSOLVED = 0, 1
 SHOWN_INSIGHTS = 6
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
-
 
 def register(app: typer.Typer) -> None:
     app.command()(run)
@@ -34,41 +34,33 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    tasks: Annotated[
-        list[str] | None, typer.Argument(help="Task ids, `evolve tasks` lists them; all when none.")
-    ] = None,
-    tier: Annotated[int | None, typer.Option(help="Only tasks of this tier.")] = None,
-    model: Annotated[
-        str, typer.Option(help="`offline`, or PROVIDER/NAME as litellm knows it; several, by commas, learn who pays.")
-    ] = "offline",
-    preset: Annotated[str, typer.Option(help="Strategy: evokernel, kernelblaster, best-of-n or refine.")] = "evokernel",
-    attempts: Annotated[int, typer.Option(help="Attempts for each task.")] = 30,
-    parallel: Annotated[int, typer.Option(help="Attempts in flight at once.")] = 2,
-    sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
-    kb: Annotated[str, typer.Option(help="Folder of the knowledge base, or http://HOST:PORT of a chroma server.")] = "",
-    embedding: Annotated[str, typer.Option(help="For a new knowledge base: hash, minilm or litellm:MODEL.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Of every random choice of the loop.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Ceiling of working time.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens.")] = None,
-    usd: Annotated[float | None, typer.Option(help="Ceiling of dollars.")] = None,
-    hold_out: Annotated[bool, typer.Option("--hold-out", help="Recall nothing learnt on these tasks before.")] = False,
-    meta_every: Annotated[
-        int, typer.Option(help="Attempts after which a better memory architecture is looked for; 0: never.")
-    ] = 0,
-    inspect: Annotated[
-        bool, typer.Option("--inspect", help="A model looks for cheats in what was accepted; it can only reject.")
-    ] = False,
-    prompts: Annotated[str, typer.Option(help="Folder of prompt templates that replace ours of the same name.")] = "",
-    keys: Annotated[str, typer.Option(help="File of NAME=VALUE lines with the keys of providers.")] = "",
-    replay: Annotated[
-        str, typer.Option(help="Run again what a recorded run decided, from its journal alone, and compare.")
-    ] = "",
-    domain: Annotated[list[str] | None, typer.Option(help="A domain of your own: path/to/file.py:Class.")] = None,
-    target: Annotated[str, typer.Option(help="What kernels are written in: c, cuda, triton or mojo.")] = "c",
+    tasks: options.Tasks = None,
+    tier: options.Tier = None,
+    model: options.Model = "offline",
+    preset: options.Preset = "evokernel",
+    attempts: options.Attempts = 30,
+    parallel: options.Parallel = 2,
+    sandbox: options.Sandbox = "auto",
+    kb: options.Base = "",
+    embedding: options.Embedding = "",
+    seed: options.Seed = None,
+    minutes: options.Minutes = None,
+    tokens: options.Tokens = None,
+    usd: options.Usd = None,
+    hold_out: options.HoldOut = False,
+    meta_every: options.MetaEvery = 0,
+    inspect: options.Inspect = False,
+    prompts: options.Prompts = "",
+    keys: options.Keys = "",
+    replay: options.Replay = "",
+    domain: options.Domains = None,
+    target: options.Target = "c",
     path: Checkout = None,
     level: Level = 1,
     problems: Problems = "",
     shrink: Shrink = True,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
     json: Json = False,
 ) -> None:
     """Draft and refine candidates for tasks until the attempts or the budget are used up."""
@@ -98,7 +90,11 @@ def run(
         domains=domain or [],
         options=kernel_target(target) | problem_set(tasks or [], path, level, problems, shrink=shrink),
     )
-    raise typer.Exit(_execute(settings, None, json=json))
+    if dry_run:
+        from evolve.cli.rehearsing import rehearsed
+
+        raise typer.Exit(rehearsed(settings, json=json))
+    raise typer.Exit(_execute(settings, None, quiet=quiet, json=json))
 
 
 def tell_refused(domains: "Mapping[str, Domain]") -> None:
@@ -114,27 +110,40 @@ def kernel_target(target: str) -> dict[str, dict[str, str]]:
 
 
 def resume(
-    run: Annotated[str, typer.Argument(help="Id, the beginning of one, or folder.")], json: Json = False
+    run: options.OneRun,
+    attempts: options.MoreAttempts = None,
+    minutes: options.Minutes = None,
+    tokens: options.Tokens = None,
+    usd: options.Usd = None,
+    quiet: options.Quiet = False,
+    json: Json = False,
 ) -> None:
-    """Go on with a run that was interrupted or failed: nothing that had finished is done again."""
+    """Go on with a run that was interrupted or failed: nothing that had finished is done again.
+
+    With a ceiling above its own, also with one that had met its end.
+    """
     from evolve.config import find_run
 
     found = find_run(run)
-    raise typer.Exit(_execute(found.settings, found, json=json))
+    given = {"attempts": attempts, "minutes": minutes, "tokens": tokens, "usd": usd}
+    raised = {name: value for name, value in given.items() if value is not None}
+    ceilings = found.settings.ceilings.model_copy(update=raised)
+    settings = found.settings.model_copy(update={"ceilings": ceilings})
+    raise typer.Exit(_execute(settings, found, quiet=quiet, json=json))
 
 
-def _execute(settings: "Settings", run: "Run | None", *, json: bool) -> int:
+def _execute(settings: "Settings", run: "Run | None", *, quiet: bool, json: bool) -> int:
     from evolve.cli.progress import Progress
     from evolve.config import assemble
     from evolve.summary import summarise
 
-    progress = Progress()
+    progress = Progress(quiet=quiet)
     name = settings.run
     try:
         with assemble(settings, progress.listen, run) as (folder, parts):
-            sys.stderr.write(
+            teller(quiet=quiet)(
                 f"run {name}: {len(parts.tasks)} task(s), {settings.ceilings.attempts} attempts each, "
-                f"{settings.preset} by {settings.model}, sandbox {parts.sandbox.name}, seed {settings.seed}\n"
+                f"{settings.preset} by {settings.model}, sandbox {parts.sandbox.name}, seed {settings.seed}"
             )
             tell_refused(parts.domains)
             if warning := getattr(parts.sandbox, "warning", ""):
@@ -161,7 +170,7 @@ def print_learnt(memory: "Memory", run: str) -> None:
     learnt = [item for item in memory.insights() if any(source.startswith(f"{run}/") for source in item.sources)]
     learnt.sort(key=lambda item: -item.metrics.get("gain", -math.inf))
     for item in learnt[:SHOWN_INSIGHTS]:
-        sys.stdout.write(f"  {item.text}\n")
+        sys.stdout.write(f"  {plain(item.text)}\n")
 
 
 def runs(json: Json = False) -> None:
@@ -172,10 +181,11 @@ def runs(json: Json = False) -> None:
     from evolve.summary import Summary, summarise
 
     found: list[Summary] = []
-    for each in all_runs():
+    there = all_runs()
+    for each in there:
         try:
             journal = Journal.open(each.folder / JOURNAL)
-        except UsageError as error:
+        except (UsageError, StorageError) as error:
             sys.stderr.write(f"evolve: {error}\n")
             continue
         found.append(summarise(each, journal))
@@ -183,8 +193,10 @@ def runs(json: Json = False) -> None:
     if json:
         print_json([summary.as_json() | {"status": summary.status} for summary in found])
         return
-    if not found:
+    if not there:
         sys.stdout.write(f"no run yet in {runs_folder()}; start one with `evolve run`\n")
+        return
+    if not found:
         return
     rows = [
         (at.run, at.status, at.model, f"{at.solved}/{len(at.tasks)}", str(at.attempts), f"{at.seconds:.0f}")
@@ -194,7 +206,7 @@ def runs(json: Json = False) -> None:
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="Id, the beginning of one, or folder.")],
+    run: options.OneRun,
     attempt: Annotated[int | None, typer.Option(help="Everything about the attempt with this number.")] = None,
     prompt: Annotated[int | None, typer.Option(help="What was sent to models for this attempt, as it was.")] = None,
     json: Json = False,
@@ -249,7 +261,10 @@ def _show_attempt(journal: "Journal", name: str, *, json: bool) -> None:
             | {"calls": [{"prompt": prompt.model_dump(), "reply": reply.model_dump()} for prompt, reply in calls]}
         )
         return
-    out = sys.stdout.write
+
+    def out(text: str) -> None:
+        sys.stdout.write(plain(text))
+
     out(f"{found.id}  {found.task}  {found.candidate.stage}  {found.candidate.technique}\n")
     out(f"parent {found.candidate.parent or 'none'}, recalled {', '.join(found.candidate.recalled) or 'nothing'}\n")
     if chosen := journal.fact(f"{CHOSEN}{name}"):

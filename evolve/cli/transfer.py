@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from evolve.cli import completing
 from evolve.cli.interrupting import INTERRUPTED
-from evolve.cli.kb.telling import plain
-from evolve.cli.output import number, print_json, print_table
-from evolve.cli.running import Json
+from evolve.cli.options import Domains, Json, Sandbox
+from evolve.cli.output import number, plain, print_json, print_table
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ def register(app: typer.Typer) -> None:
 def transfer(
     architectures: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARCH]…", help="Names that `list` shows, or files with a module."),
+        typer.Argument(
+            metavar="[ARCH]…",
+            help="Names that `list` shows, or files with a module.",
+            autocompletion=completing.architectures,
+        ),
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="Held out; may be given again. Without: matmul.")] = None,
     learn_on: Annotated[
@@ -64,8 +68,8 @@ def transfer(
     attempts: Annotated[int, typer.Option(min=1, help="Attempts on each task that is held out.")] = 30,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with a base that learnt anew.")] = 5,
     seed: Annotated[int, typer.Option(help="The first of them.")] = 1,
-    sandbox: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
-    domain: Annotated[list[str] | None, typer.Option(help="A domain of your own: path/to/file.py:Class.")] = None,
+    sandbox: Sandbox = "auto",
+    domain: Domains = None,
     json: Json = False,
 ) -> None:
     """Count the attempts that a warm knowledge base saves on new tasks, under each architecture; no model is needed.
@@ -106,7 +110,7 @@ def _asked(
     """Raises UsageError for what cannot work."""
     from evolve.plugins import all_tasks, load_domains, select
 
-    known = all_tasks(load_domains(domain or []))
+    known = load_domains(domain or [])
     held_out = select(known, task or ["matmul"], None)
     if learn_on:
         learnt_on = select(known, learn_on, None)
@@ -114,7 +118,9 @@ def _asked(
             raise UsageError(f"{', '.join(both)} cannot be learnt on and held out at once")
     else:
         domains = {each.domain for each in held_out.values()}
-        some = {name: each for name, each in known.items() if each.domain in domains and name not in held_out}
+        some = {
+            name: each for name, each in all_tasks(known).items() if each.domain in domains and name not in held_out
+        }
         learnt_on = {name: each for name, each in some.items() if each.domain != KERNELS or name in LEARNT_ON}
     if not learnt_on:
         raise UsageError("every task is held out, so that there is nothing to learn on; name fewer with --task")

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli import completing
 from evolve.cli.kb.options import Base, Why, opened
 from evolve.cli.kb.telling import in_line, many, moment
+from evolve.cli.options import Json
 from evolve.cli.output import print_json
-from evolve.cli.running import Json
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ def show(
 
 @app.command("set")
 def install(
-    architecture: Annotated[str, typer.Argument(metavar="NAME|FILE", help="As `evolve memory list` shows them.")],
+    architecture: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="As `evolve memory list` shows them.", autocompletion=completing.architectures
+        ),
+    ],
     why: Why = "",
     kb: Base = "",
     json: Json = False,

@@ -9,8 +9,8 @@ import typer
 from evolve.cli.kb.differences import as_json, row, told
 from evolve.cli.kb.options import Base, Rows, Why, opened
 from evolve.cli.kb.telling import in_line, many, moment, point_before, present, table, undo_line
+from evolve.cli.options import Json
 from evolve.cli.output import print_json
-from evolve.cli.running import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

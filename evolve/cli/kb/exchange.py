@@ -8,8 +8,8 @@ import typer
 
 from evolve.cli.kb import options
 from evolve.cli.kb.telling import in_line, present, undo_line
+from evolve.cli.options import Json
 from evolve.cli.output import print_json
-from evolve.cli.running import Json
 
 COMPLETE, INCOMPLETE = 0, 1
 

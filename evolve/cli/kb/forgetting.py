@@ -8,8 +8,8 @@ import typer
 
 from evolve.cli.kb import options
 from evolve.cli.kb.telling import IN_SHORT, in_short, many, moment, table, undo_line, undoing
+from evolve.cli.options import Json
 from evolve.cli.output import print_json
-from evolve.cli.running import Json
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:

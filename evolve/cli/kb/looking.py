@@ -2,14 +2,15 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evolve.cli.kb import options
-from evolve.cli.kb.telling import in_line, many, moment, plain, table
-from evolve.cli.output import number, print_json
-from evolve.cli.running import Json
+from evolve.cli.kb.telling import in_line, many, moment, table
+from evolve.cli.options import Json
+from evolve.cli.output import number, plain, print_json
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,7 +166,9 @@ def _sources(reasons: "Reasons") -> str:
 
 
 def why(
-    name: Annotated[str, typer.Argument(metavar="ATTEMPT|ID", help="RUN/NUMBER of an attempt, or an experience.")],
+    name: Annotated[
+        str, typer.Argument(metavar="ATTEMPT|ID", help="RUN/NUMBER of an attempt (last/3), or an experience.")
+    ],
     kb: options.Base = "",
     json: Json = False,
 ) -> None:
@@ -174,11 +177,21 @@ def why(
     Of an attempt: what it was given and how it went. Of an experience: what it rests on, whom it served, its changes.
     """
     with options.opened(kb) as memory:
-        reasons = memory.why(name if "/" in name else memory.named(name))
+        reasons = memory.why(_attempt(name) if "/" in name else memory.named(name))
     if json:
         print_json(reasons.model_dump(mode="json"))
     else:
         sys.stdout.writelines(f"{plain(line)}\n" for line in reasons.lines)
+
+
+def _attempt(name: str) -> str:
+    """With the whole id of its run, where that run is still there."""
+    from evolve.config import find_run
+
+    run, _, number = name.partition("/")
+    with suppress(UsageError):
+        run = find_run(run).settings.run
+    return f"{run}/{number}"
 
 
 def stats(kb: options.Base = "", json: Json = False) -> None:

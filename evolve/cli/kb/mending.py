@@ -7,8 +7,8 @@ import typer
 
 from evolve.cli.kb import options
 from evolve.cli.kb.telling import in_line, many, table
+from evolve.cli.options import Json
 from evolve.cli.output import print_json
-from evolve.cli.running import Json
 
 SOUND, UNSOUND = 0, 1
 

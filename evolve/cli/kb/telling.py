@@ -4,15 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evolve.cli.output import print_table
+from evolve.cli.output import plain, print_table
 
 if TYPE_CHECKING:
     from knowledge.upkeep import Upkeep
-
-
-def plain(text: str) -> str:
-    """Text of others, without what a terminal would obey."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "�" for sign in text)
 
 
 def in_line(text: str) -> str:
@@ -21,7 +16,7 @@ def in_line(text: str) -> str:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], most: int | None = None) -> None:
     """`most`: rows that are shown; how many are left out is said."""
-    print_table(columns, [[plain(cell) for cell in row] for row in rows[:most]])
+    print_table(columns, rows[:most])
     if most is not None and len(rows) > most:
         print_table(("",), [[f"… and {len(rows) - most} more; -n {len(rows)} shows all"]])
 
