@@ -135,7 +135,7 @@ def test_every_arm_gets_every_seed_and_the_table_says_the_same_in_three_ways(tmp
 
 
 def test_a_memory_begins_with_a_copy_of_each_base_and_the_base_stays_as_it_is(tmp_path: Path) -> None:
-    assert evolve(tmp_path, "run", "toy/b", *TOY, "--attempts", "3", "--kb", "learnt").returncode == 0
+    assert evolve(tmp_path, "run", "toy/b", *TOY, "--attempts", "3", "--seed", "1", "--kb", "learnt").returncode == 0
     before = known(tmp_path / "learnt")
     result = evolve(
         tmp_path, "compare", "toy/a", *TOY, "--attempts", "2", "--seeds", "1", *ARMS, "--kb", "empty,learnt", "--json"
@@ -158,7 +158,7 @@ def known(base: Path) -> dict[str, Any]:
 
 
 def test_a_base_is_copied_as_of_one_moment_while_it_is_in_use(tmp_path: Path) -> None:
-    assert evolve(tmp_path, "run", "toy/b", *TOY, "--attempts", "2", "--kb", "learnt").returncode == 0
+    assert evolve(tmp_path, "run", "toy/b", *TOY, "--attempts", "2", "--seed", "1", "--kb", "learnt").returncode == 0
     with open_kb(tmp_path / "learnt") as memory:
         memory.timeline.snapshot("mine")  # which lies in the write-ahead log only, as long as this is open
         copy_base(tmp_path / "learnt", tmp_path / "copy")
