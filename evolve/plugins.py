@@ -19,6 +19,8 @@ from evolve.errors import EvolveError, NotFoundError, PluginError, UsageError
 from evolve.types import Candidate, Evaluation, Sandbox, Task
 
 GROUP = "evolve.domains"
+IMPORTING = {"importlib", "importlib_metadata"}
+"""Folders of those who import a plugin; the second comes with other packages, and takes the place of the first."""
 MOST_SAID = 400
 """Characters of a plugin's own error."""
 
@@ -208,7 +210,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _foreign(file: str) -> bool:
-    return file != __file__ and not file.startswith("<frozen") and "importlib" not in Path(file).parts
+    return file != __file__ and not file.startswith("<frozen") and IMPORTING.isdisjoint(Path(file).parts)
 
 
 def all_tasks(domains: Mapping[str, Domain]) -> dict[str, Task]:

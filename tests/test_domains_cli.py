@@ -151,9 +151,9 @@ def test_a_name_that_would_not_work_is_refused_with_the_reason(name: str, why: s
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        UsageError, match=r"file/mine cannot be written: Not a directory; give another folder by --into"
+        UsageError, match=r"file/nowhere_to_be cannot be written: Not a directory; give another folder by --into"
     ):
-        scaffold("mine", tmp_path / "file")
+        scaffold("nowhere_to_be", tmp_path / "file")
 
 
 # ---- list
