@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
-from . import proxy
+from . import conversation
 
 
 def install() -> None:
@@ -62,9 +62,9 @@ def _release_abandoned_threads() -> None:
         return future
 
     def release(future: Any) -> None:
-        conversation = proxy.waiting.get(*future.thread) if getattr(future, "thread", None) else None
-        if conversation and not future.done():
-            conversation.give_up()
+        asked = conversation.waiting.get(*future.thread) if getattr(future, "thread", None) else None
+        if asked and not future.done():
+            asked.give_up()
 
     def waiting(future: Any, timeout: float | None = None) -> Any:
         try:
