@@ -16,9 +16,9 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two at a time: the tests wait for sandboxes half of the time. By file: a file shares what it opens.
+# Three at a time, on two cores too: the tests wait for sandboxes half of the time. By file: a file shares what it opens.
 pytest: .venv/installed
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
